@@ -37,7 +37,7 @@ class KeySource(Protocol):
     """Finds the keys that sign for a sender."""
 
     def find(self, local_part: str, domain: str) -> Sequence[SigningKey]:
-        """All keys for the sender ``local_part@domain`` (domain as A-labels, lower case); none: an empty list.
+        """All keys for the sender ``local_part@domain`` (A-labels, lower case); none: an empty list.
 
         Raises KeyUnavailableError where there should be a key and it cannot be had.
         """

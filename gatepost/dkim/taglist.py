@@ -1,0 +1,53 @@
+"""Tag lists, ``tag=value; tag=value`` (RFC 6376 §3.2): signatures and key records are written in them.
+
+The splitting is dkimpy's; what it lets through is checked here, and its input
+is bounded and unfolded before it sees it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from dkim.util import InvalidTagValueList, parse_tag_value
+
+_TAG_NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_]*")
+# tval is VALCHAR (printable, no ";") and FWS; octets over 127 are EAI (RFC 8616 §4).
+_FORBIDDEN = re.compile(rb"[^\x20-\x7e\x80-\xff\t]")
+
+
+class TagListError(ValueError):
+    """The octets are no tag list; the text says why, for an operator."""
+
+
+def parse(text: bytes, limit: int) -> dict[bytes, bytes]:
+    """The tags and their values, folds and surrounding white space removed, in the order written.
+
+    Raises TagListError where *text* is longer than *limit* octets or breaks the
+    grammar. A tag that stands twice spoils the whole list, as §3.2 demands.
+    """
+    if len(text) > limit:
+        raise TagListError(f"longer than {limit} octets")
+    if b"\n" in text:
+        text = text.replace(b"\r\n", b"").replace(b"\n", b"")
+    if _FORBIDDEN.search(text):
+        raise TagListError("control character")
+    try:
+        tags: dict[bytes, bytes] = parse_tag_value(text)
+    except InvalidTagValueList as error:
+        raise TagListError(f"{_PROBLEMS[type(error).__name__]}") from None
+    for name in tags:
+        if not _TAG_NAME.fullmatch(name):
+            raise TagListError("malformed tag name")
+    return tags
+
+
+_PROBLEMS = {
+    "InvalidTagSpec": "not of the form tag=value",
+    "DuplicateTag": "a tag stands twice",
+    "InvalidTagValueList": "no tag list",
+}
+
+
+def squeezed(value: bytes) -> bytes:
+    """*value* without any white space: for base64, which may be folded anywhere."""
+    return b"".join(value.split())

@@ -102,7 +102,7 @@ def _key(tags: dict[bytes, bytes]) -> PublicKey | None:
 
 
 def _rsa(octets: bytes) -> RSAPublicKey:
-    # RSAPublicKey says the RFC's ABNF, SubjectPublicKeyInfo its examples and erratum 3017: both are out there.
+    # The ABNF says RSAPublicKey, the examples and erratum 3017 SubjectPublicKeyInfo: both are out there.
     try:
         key = load_der_public_key(octets)
     except (ValueError, UnsupportedAlgorithm):

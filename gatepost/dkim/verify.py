@@ -224,7 +224,7 @@ def header_digest(
 
 
 def holds(key: RSAPublicKey | Ed25519PublicKey, signature: bytes, digest: bytes) -> bool:
-    """Whether the private half of *key* made *signature* over the SHA-256 *digest* (RFC 8301, RFC 8463 §3)."""
+    """Whether the private half of *key* made *signature* over the SHA-256 *digest* (RFC 8301, 8463 §3)."""
     try:
         if isinstance(key, RSAPublicKey):
             key.verify(signature, digest, _PKCS1, _SHA256)

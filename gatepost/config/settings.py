@@ -164,8 +164,8 @@ class DkimSign(Daemon):
     """The selector of ``key_path`` for domains that ``selector_map`` does not name."""
     selector_map: Path | None = None
     """A file of ``domain selector`` lines, as rspamd's selector_map."""
-    key_table: Path | None = None
-    """OpenDKIM's KeyTable, as it is."""
+    key_table: str | None = None
+    """OpenDKIM's KeyTable, as it is; with ``refile:`` in front, key names are patterns."""
     signing_table: str | None = None
     """OpenDKIM's SigningTable, as it is; with ``refile:`` in front, senders are patterns."""
     key_list: Path | None = None

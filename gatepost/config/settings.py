@@ -113,6 +113,9 @@ class DkimVerify(Daemon):
     """Verify also what comes from trusted networks and from SASL users (needed behind ``smtpd_proxy_filter``)."""
     ar_for_unsigned: bool = True
     """Write ``dkim=none`` for a message without a signature."""
+    seal: bool = True
+    """Seal the results, so that our daemons behind a content filter know them for ours. A server without a content
+    filter and without DMARC daemons has no use for it."""
     max_signatures: Annotated[int, Field(ge=1, le=100)] = 10
     """Signatures looked at per message, from the top; the rest is counted and left alone."""
     min_rsa_bits: Annotated[int, Field(ge=512, le=8192)] = 1024
@@ -212,7 +215,9 @@ class Config(Section):
     """The name under which results are written, and believed (RFC 8601 §2.5); none given: this host's name."""
     authserv_aliases: list[str] = []
     """Other names that are ours: fields that bear them are removed too."""
-    trusted_networks: list[Network] = Field(default_factory=lambda: [Network("127.0.0.0/8"), Network("::1/128")])
+    trusted_networks: list[Network] = Field(
+        default_factory=lambda: [Network("127.0.0.0/8"), Network("::1/128")]
+    )
     """Clients that are ourselves: not verified, signed for, and believed when they bring sealed results."""
     believe_unsealed_from: list[Network] = []
     """Clients whose unsealed Authentication-Results under our name are believed. For a migration only."""

@@ -1,0 +1,67 @@
+"""Which Authentication-Results fields of a message may stay, and which of them are believed.
+
+Nothing is believed because of where it stands: a sender can write a field with
+our name, and it can come in from any side. What we wrote ourselves bears a
+seal. At the border (a client that is not one of us) only the SPF field that our
+policy service has just written for this very client may stay; inside, every
+field whose seal fits the message. All others with our name go (RFC 8601 §5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gatepost.authres.seal import Sealer, message_subject, spf_subject
+from gatepost.authres.strip import Ids, claims
+from gatepost.message import Message
+from gatepost.networks import Networks
+
+FIELD_NAME = b"Authentication-Results"
+_KEY = FIELD_NAME.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A field that bears our authserv-id.
+
+    ``index`` counts the message's Authentication-Results fields from 1, as the
+    milter protocol does. ``believed`` fields were written by us for this
+    message; the others are forged, or too old.
+    """
+
+    index: int
+    value: bytes
+    believed: bool
+
+
+class Border:
+    """Judges the fields of messages. ``believe_unsealed`` are clients whose word is taken without a seal."""
+
+    def __init__(self, ids: Ids, sealer: Sealer, believe_unsealed: Networks) -> None:
+        self._ids = ids
+        self._sealer = sealer
+        self._believe_unsealed = believe_unsealed
+
+    def claims(self, message: Message, inside: bool, now: float) -> list[Claim]:
+        """The fields that claim to be ours, topmost first.
+
+        *inside* says that the message comes from one of us; *now* is the time
+        in seconds since 1970.
+        """
+        found = []
+        index = 0
+        for name, value in message.headers:
+            if name.lower() == _KEY:
+                index += 1
+                if claims(value, self._ids):
+                    found.append((index, value))
+        if not found:
+            return []
+        envelope = message.envelope
+        if envelope.client_address in self._believe_unsealed:
+            return [Claim(index, value, True) for index, value in found]
+        if inside:
+            subject = message_subject(message.headers)
+        else:
+            subject = spf_subject(envelope.client_address, envelope.helo, envelope.mail_from)
+        return [Claim(index, value, self._sealer.opened(value, subject, now)) for index, value in found]

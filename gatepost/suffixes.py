@@ -1,0 +1,24 @@
+"""Public suffixes: domains below which strangers register (publicsuffix.org).
+
+Only the list's first part counts, the registries' suffixes. What companies
+list in its second part (``github.io``) is a domain like any other to DKIM: its
+owner can answer for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from publicsuffixlist import PublicSuffixList
+
+
+def public_suffix_test() -> Callable[[str], bool]:
+    """A function that tells of a domain (A-labels, lower case) whether it is a public suffix or a single label."""
+    suffixes = PublicSuffixList(only_icann=True)
+
+    @lru_cache(maxsize=4096)
+    def is_public_suffix(domain: str) -> bool:
+        return "." not in domain or suffixes.privatesuffix(domain) is None
+
+    return is_public_suffix

@@ -1,0 +1,283 @@
+"""dkim-verify: verifies every DKIM signature of incoming mail and writes what it found on top of the message.
+
+It is also the guard at the border: Authentication-Results fields under our
+name that we did not write are removed, whoever brings them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+
+from gatepost.address import AddressError, author
+from gatepost.authres.border import FIELD_NAME, Border, Claim
+from gatepost.authres.read import ARParseError, read
+from gatepost.authres.seal import Sealer, message_subject, without_seal
+from gatepost.authres.write import format_value
+from gatepost.config.settings import DkimVerify
+from gatepost.dkim.record import parse_record
+from gatepost.dkim.report import authres_results, brief
+from gatepost.dkim.result import Cause, SignatureResult
+from gatepost.dkim.result import Verdict as DkimVerdict
+from gatepost.dkim.verify import Policy, Verification
+from gatepost.dns.answer import Answer
+from gatepost.dns.budget import Budget
+from gatepost.dns.resolver import Resolver
+from gatepost.header_count import count_problem
+from gatepost.hosts import HostList
+from gatepost.log import Logger
+from gatepost.message import Message
+from gatepost.metrics import Metrics
+from gatepost.networks import Networks
+from gatepost.postfix_version import miscounts_headers
+from milters.handler import (
+    Change,
+    DeleteHeader,
+    Disposition,
+    Examination,
+    InsertHeader,
+    Needs,
+    ReplaceHeader,
+    Step,
+    Verdict,
+)
+from milters.replies import HEADER_TOO_LARGE, Ignored, refusal
+
+_OLD_POSTFIX = (
+    "this Postfix removes the wrong header field after a policy service's PREPEND;"
+    " update it to 3.5.25, 3.6.15, 3.7.11, 3.8.6 or later"
+)
+
+
+@dataclass(slots=True)
+class Tools:
+    """What the daemon works with; everything that touches the outside is passed in here.
+
+    ``removes_seals`` says that nobody of us reads the results after this
+    daemon. ``new_budget`` starts the DNS allowance of one message. ``clock``
+    gives the time in seconds since 1970.
+    """
+
+    authserv_id: str
+    trusted: Networks
+    border: Border
+    sealer: Sealer
+    removes_seals: bool
+    is_public_suffix: Callable[[str], bool]
+    resolver: Resolver
+    new_budget: Callable[[], Budget]
+    log: Logger
+    metrics: Metrics
+    clock: Callable[[], float] = field(default=time.time)
+
+
+class DkimVerifyHandler:
+    """The daemon."""
+
+    needs = Needs(
+        steps=Step.CONNECT | Step.HELO | Step.MAIL | Step.HEADERS | Step.BODY,
+        macros={"connect": ("v",), "mail": ("{auth_authen}",), "eom": ("i",)},
+        quarantines=True,
+    )
+
+    def __init__(self, name: str, settings: DkimVerify, tools: Tools) -> None:
+        self.name = name
+        self.settings = settings
+        self.tools = tools
+        self.policy = Policy(
+            max_signatures=settings.max_signatures,
+            min_rsa_bits=settings.min_rsa_bits,
+            clock_drift=settings.clock_drift,
+            accept_partial_body=settings.partial_body == "accept",
+            must_be_signed=tuple(name.lower().encode("ascii") for name in settings.must_be_signed),
+            is_public_suffix=tools.is_public_suffix,
+        )
+        # A key serves many messages: reading it again costs more than verifying with it.
+        self.parse_record = lru_cache(maxsize=4096)(parse_record)
+        self._ignored = HostList(settings.ignore_hosts)
+        self._warned = False
+
+    def examine(self, message: Message) -> Examination:
+        """Begin with a message: which fields are forged, and which keys are needed."""
+        envelope = message.envelope
+        if self._ignored and self._ignored.matches(envelope.client_name, envelope.client_address):
+            return Ignored(message, self.tools.log, self.tools.metrics)
+        if not self._warned and miscounts_headers(envelope.macros.get("v", "")):
+            self._warned = True
+            self.tools.log.event("warning", _OLD_POSTFIX, version=envelope.macros["v"])
+        return _Verifying(self, message)
+
+
+class _Verifying:
+    """One message on its way through the daemon."""
+
+    def __init__(self, daemon: DkimVerifyHandler, message: Message) -> None:
+        self._daemon = daemon
+        self._tools = tools = daemon.tools
+        self._message = message
+        self._now = tools.clock()
+        self._known: dict[str, Answer] = {}
+        self._asked: list[asyncio.Task[tuple[str, Answer]]] = []
+        envelope = message.envelope
+        # A login does not make its sender one of us: what a user brings under our name is forged.
+        inside = not envelope.login and envelope.client_address in tools.trusted
+        self._claims = tools.border.claims(message, inside, self._now)
+        self._skipped = self._why_not(local=inside or bool(envelope.login))
+        self._verification = Verification((), daemon.policy, self._now)
+        if not self._skipped:
+            self._verification = Verification(message.headers, daemon.policy, self._now)
+            self._look_up(self._verification.key_names)
+
+    def _why_not(self, local: bool) -> str:
+        """Why the signatures of this message are not looked at; "" where they are."""
+        if self._message.oversized:
+            return self._message.oversized
+        if local and not self._daemon.settings.verify_local:
+            return "from one of us"
+        if any(claim.believed and _tells_dkim(claim) for claim in self._claims):
+            return "verified before"
+        return ""
+
+    def body(self, chunk: bytes) -> bool:
+        if not self._verification.needs_body:
+            return False
+        self._verification.body(chunk)
+        return True
+
+    def finish(self) -> Verdict | Awaitable[Verdict]:
+        return self._finish_later() if self._asked else self._conclude()
+
+    def cancel(self) -> None:
+        for task in self._asked:
+            task.cancel()
+
+    # -- keys
+
+    def _look_up(self, names: set[str]) -> None:
+        """Ask for all keys at once, while the body is still coming."""
+        budget: Budget | None = None
+        for name in names:
+            answer = self._tools.resolver.cached(name, "TXT")
+            if answer is not None:
+                self._known[name] = answer
+                continue
+            budget = budget or self._tools.new_budget()
+            self._asked.append(asyncio.create_task(self._ask(name, budget)))
+
+    async def _ask(self, name: str, budget: Budget) -> tuple[str, Answer]:
+        return name, await self._tools.resolver.lookup(name, "TXT", budget)
+
+    async def _finish_later(self) -> Verdict:
+        self._known.update(await asyncio.gather(*self._asked))
+        return self._conclude()
+
+    # -- the verdict
+
+    def _conclude(self) -> Verdict:
+        if self._message.oversized:
+            return self._told(HEADER_TOO_LARGE, ())
+        changes = self._kept_and_removed()
+        if self._skipped:
+            return self._told(Verdict(changes=changes), ())
+        results = self._results()
+        if results or self._daemon.settings.ar_for_unsigned:
+            changes.append(InsertHeader(FIELD_NAME, self._field(results)))
+        return self._told(replace(self._disposition(results), changes=changes), results)
+
+    def _kept_and_removed(self) -> list[Change]:
+        changes: list[Change] = []
+        for claim in self._claims:
+            if not claim.believed:
+                self._tools.metrics.headers_stripped.inc()
+                changes.append(DeleteHeader(FIELD_NAME, claim.index))
+            elif self._tools.removes_seals:
+                changes.append(ReplaceHeader(FIELD_NAME, claim.index, without_seal(claim.value).strip()))
+        return changes
+
+    def _results(self) -> list[SignatureResult]:
+        results = self._verification.results(self._known, self._daemon.parse_record)
+        if results and self._daemon.settings.required_headers == "policy" and self._count_problem:
+            results = [_not_acceptable(result, self._count_problem) for result in results]
+        # RFC 6376 §6.1 leaves the order to us: the author's own signatures come first.
+        results.sort(key=lambda result: result.domain != self._author_domain)
+        for verdict in [result.verdict for result in results] or [DkimVerdict.NONE]:
+            self._tools.metrics.result("dkim", verdict).inc()
+        return results
+
+    @cached_property
+    def _count_problem(self) -> str:
+        return count_problem(self._message.headers)
+
+    @cached_property
+    def _author_domain(self) -> str:
+        try:
+            return author(self._message.values(b"from")).domain
+        except AddressError:
+            return ""
+
+    def _field(self, results: Sequence[SignatureResult]) -> bytes:
+        tools = self._tools
+        value = format_value(tools.authserv_id, authres_results(results))
+        if self._daemon.settings.seal:
+            value = tools.sealer.seal(value, message_subject(self._message.headers), self._now)
+        return value.encode("utf-8")
+
+    def _disposition(self, results: Sequence[SignatureResult]) -> Verdict:
+        """What the operator's ``on_…`` options make of the results (RFC 7372 §3.1 for the codes)."""
+        settings = self._daemon.settings
+        if settings.required_headers == "reject" and self._count_problem:
+            return refusal("reject", "6.0", f"Message breaks RFC 5322 section 3.6: {self._count_problem}")
+        if any(result.verdict is DkimVerdict.PASS for result in results):
+            return Verdict()
+        if not results:
+            return refusal(settings.on_no_signature, "7.20", "No DKIM signature found")
+        # RFC 6376 §3.6.1: a message under a key in testing is treated as any unsigned one.
+        telling = [result.cause for result in results if not result.testing]
+        if not telling:
+            return Verdict()
+        # A later attempt may find the key that makes all well.
+        cause = Cause.DNS if Cause.DNS in telling else telling[0]
+        if cause is Cause.DNS:
+            return refusal(settings.on_temperror, "7.20", "DKIM key lookup failed")
+        if cause is Cause.KEY_NOT_FOUND:
+            return refusal(settings.on_key_not_found, "7.20", "No key found for the DKIM signature")
+        if cause is Cause.MALFORMED:
+            return refusal(settings.on_permerror, "7.20", "Malformed DKIM signature or key")
+        if cause is Cause.SECURITY:
+            return refusal(settings.on_security, "7.21", "No acceptable DKIM signature found")
+        return refusal(settings.on_fail, "7.20", "No passing DKIM signature found")
+
+    def _told(self, verdict: Verdict, results: Sequence[SignatureResult]) -> Verdict:
+        """Count the verdict, write the message's line, and pass the verdict on."""
+        envelope = self._message.envelope
+        action = verdict.disposition.value
+        self._tools.metrics.verdict(action).inc()
+        beyond = self._verification.count - len(results)
+        self._tools.log.message(
+            envelope.queue_id,
+            client=envelope.client_address,
+            author=self._author_domain,
+            dkim="skipped" if self._skipped else [brief(result) for result in results] or "none",
+            reason=self._skipped or None,
+            signatures_ignored=beyond or None,
+            fields_removed=sum(not claim.believed for claim in self._claims) or None,
+            action=None if verdict.disposition is Disposition.ACCEPT else action,
+        )
+        return verdict
+
+
+def _tells_dkim(claim: Claim) -> bool:
+    try:
+        return any(result.method == "dkim" for result in read(claim.value).results)
+    except ARParseError:
+        return False
+
+
+def _not_acceptable(result: SignatureResult, problem: str) -> SignatureResult:
+    """A pass that the message's other faults spoil."""
+    if result.verdict is not DkimVerdict.PASS:
+        return result
+    return replace(result, verdict=DkimVerdict.POLICY, cause=Cause.SECURITY, reason=problem)

@@ -1,0 +1,1 @@
+"""Names looked up: an asynchronous caching stub resolver, and what its answers mean."""

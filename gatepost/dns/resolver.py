@@ -1,0 +1,197 @@
+"""Names looked up for mail: from the zone file, the cache, or the servers, within a message's budget."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+import dns.name
+import dns.rdatatype
+
+from gatepost.dns import names
+from gatepost.dns.answer import Answer, Outcome
+from gatepost.dns.budget import Budget
+from gatepost.dns.cache import Cache, Key
+from gatepost.dns.client import Client
+from gatepost.dns.response import RECORD_TYPES, AliasError, extend
+from gatepost.dns.servers import Servers, server, system_servers
+from gatepost.dns.wire import Question
+from gatepost.dns.zone import Zone
+
+if TYPE_CHECKING:
+    from gatepost.config.settings import Dns
+
+_TYPES = {name: dns.rdatatype.from_text(name) for name in RECORD_TYPES}
+_LONGEST_TTL = 0x7FFFFFFF
+
+
+class Observer(Protocol):
+    """Who counts what the resolver does."""
+
+    def query(self, rdtype: str, outcome: Outcome, seconds: float) -> None:
+        """Note a question that went to the servers, and how long all of it took."""
+
+    def cache(self, hit: bool) -> None:
+        """Note that the cache had an answer, or that it had to be asked for."""
+
+
+class Resolver:
+    """An asynchronous caching stub resolver. It belongs to one event loop.
+
+    Record types are those of :data:`~gatepost.dns.response.RECORD_TYPES`, in
+    capitals. The case of a name and its final dot do not matter; names with
+    U-labels go through :func:`gatepost.dns.names.to_ascii` first.
+
+    Answers are kept as long as their TTL says, up to ``max_ttl`` and
+    ``max_negative_ttl``. Failures, and answers with a TTL of 0, go to those
+    who wait for them and are not kept: whoever evaluates by replay (asks
+    ``cached``, waits for ``lookup``, begins again) has to remember the answers
+    of the message at hand itself.
+
+    *zone* holds fixed answers. When it is given and no nameservers are
+    configured, no server is asked: all other names do not exist. *clock* gives
+    seconds for TTLs; waiting goes by the event loop's own clock.
+    """
+
+    def __init__(
+        self,
+        settings: Dns,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        observer: Observer | None = None,
+        zone: Zone | None = None,
+    ) -> None:
+        self._settings = settings
+        self._observer = observer
+        self._zone = zone
+        self._cache = Cache(settings.cache_size, clock=clock)
+        self._flights: dict[Key, asyncio.Task[Answer]] = {}
+        self._closed = False
+        self._trouble = ""
+        self._client = Client(self._servers(clock))
+
+    def _servers(self, clock: Callable[[], float]) -> Servers:
+        """Those to ask; without any, ``_trouble`` says why."""
+        usable = []
+        for each in self._settings.nameservers:
+            try:
+                usable.append(server(each.host, each.port))
+            except ValueError as error:
+                self._trouble = f"no usable nameserver: {error}"
+        if not self._settings.nameservers and self._zone is None:
+            usable = system_servers()
+            self._trouble = "no usable nameserver in /etc/resolv.conf"
+        if usable:
+            self._trouble = ""
+        return Servers(usable, clock)
+
+    def cached(self, name: str, rdtype: str) -> Answer | None:
+        """The answer, where it is at hand: None means that ``lookup`` has to be awaited."""
+        # Lower case of some other letters is ASCII: U+212A is not the k of a cached name.
+        if not name.isascii():
+            return None
+        key = (name.lower().removesuffix("."), rdtype)
+        if self._zone is not None:
+            fixed = self._zone.find(key)
+            if isinstance(fixed, Answer):
+                return fixed
+        answer = self._cache.get(key)
+        if answer is not None and self._observer is not None:
+            self._observer.cache(True)
+        return answer
+
+    async def lookup(self, name: str, rdtype: str, budget: Budget | None = None) -> Answer:
+        """The answer to one question; raises nothing but CancelledError.
+
+        Who asks what is being asked already waits for the same answer. A name
+        that the DNS cannot carry is NXDOMAIN, and costs nothing.
+        """
+        answer = self.cached(name, rdtype)
+        if answer is not None:
+            return answer
+        if rdtype not in _TYPES:
+            return Answer(Outcome.SERVFAIL, detail="not a record type that is looked up here")
+        try:
+            parsed = names.parse(name)
+        except names.InvalidNameError as error:
+            return Answer(Outcome.NXDOMAIN, detail=f"not a name in the DNS: {error}")
+        if self._closed:
+            return Answer(Outcome.SERVFAIL, detail="the resolver is closed")
+        if self._observer is not None:
+            self._observer.cache(False)
+        refusal = budget.spend() if budget is not None else ""
+        if refusal:
+            return Answer(Outcome.TIMEOUT, detail=refusal)
+        key = (name.lower().removesuffix("."), rdtype)
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = asyncio.create_task(self._fly(key, parsed))
+            self._flights[key] = flight
+        # Unlike awaiting the task, this cancels it neither with us nor when our own time is over.
+        await asyncio.wait((flight,), timeout=budget.seconds_left if budget is not None else None)
+        if not flight.done():
+            return Answer(Outcome.TIMEOUT, detail="the time for the message's DNS questions is over")
+        if flight.cancelled():
+            return Answer(Outcome.SERVFAIL, detail="the resolver is closed")
+        return flight.result()
+
+    async def close(self) -> None:
+        """Give up all questions under way; who waits for one gets SERVFAIL, and so does who asks later."""
+        self._closed = True
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        if flights:
+            await asyncio.wait(flights)
+
+    async def _fly(self, key: Key, name: dns.name.Name) -> Answer:
+        """Ask, for all who wait; keep the answer."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            answer, ttl = await self._resolve(name, key[1], started + self._settings.timeout)
+        except AliasError as error:
+            answer, ttl = Answer(Outcome.SERVFAIL, detail=str(error)), 0.0
+        finally:
+            del self._flights[key]
+        self._cache.put(key, answer, ttl)
+        if self._observer is not None:
+            self._observer.query(key[1], answer.outcome, loop.time() - started)
+        return answer
+
+    async def _resolve(self, name: dns.name.Name, rdtype: str, deadline: float) -> tuple[Answer, float]:
+        """Follow CNAMEs through zone file and servers; gives the answer and its TTL, or raises AliasError."""
+        chain = [name]
+        ttl = _LONGEST_TTL
+        authentic = True
+        while True:
+            if self._zone is not None:
+                fixed = self._zone.find((names.text(chain[-1]).lower(), rdtype))
+                if isinstance(fixed, Answer):
+                    return fixed, 0.0
+                if fixed is not None:
+                    extend(chain, fixed)
+                    authentic = False
+                    continue
+                if not self._settings.nameservers:
+                    return Answer(Outcome.NXDOMAIN, detail="not in the zone file"), 0.0
+            if self._trouble:
+                return Answer(Outcome.SERVFAIL, detail=self._trouble), 0.0
+            response = await self._client.ask(Question(chain[-1], _TYPES[rdtype]), deadline)
+            ttl = min(ttl, response.ttl)
+            authentic = authentic and response.authentic
+            for alias in response.aliases:
+                extend(chain, alias)
+            if not response.open_ended:
+                answer = Answer(response.outcome, response.records, authentic, response.detail)
+                return answer, self._kept_for(answer, ttl)
+
+    def _kept_for(self, answer: Answer, ttl: int) -> float:
+        """Seconds that an answer with this TTL is kept."""
+        if answer.temporary:
+            return 0.0
+        if answer.outcome is Outcome.FOUND:
+            return min(ttl, self._settings.max_ttl)
+        return min(ttl, self._settings.max_negative_ttl)

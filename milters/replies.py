@@ -33,9 +33,11 @@ class Ignored:
         self._message, self._log, self._metrics = message, log, metrics
 
     def body(self, chunk: bytes) -> bool:
+        """No body is needed."""
         return False
 
     def finish(self) -> Verdict:
+        """Let it go on as it is."""
         envelope = self._message.envelope
         self._metrics.verdict("accept").inc()
         self._log.message(envelope.queue_id, client=envelope.client_address, reason="client in ignore_hosts")

@@ -1,0 +1,90 @@
+"""The real OpenDKIM, as signer or verifier, in the foreground with a configuration of its own.
+
+What building it showed, on OpenDKIM 2.11 of Debian 12:
+
+- ``TestPublicKeys`` gives it keys without any DNS: one line a record, name and
+  text with white space between.
+- In mode ``v`` it leaves 127.0.0.1 alone unless ``InternalHosts`` says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.harness.keys import KeyPair
+from tests.harness.ports import LOOPBACK, free_port, listening
+from tests.harness.process import Process
+
+# An address that no client ever has: with it as the only internal host, everyone is external.
+_NOBODY = "192.0.2.255"
+
+
+class OpenDkim(Process):
+    """A running OpenDKIM on a free port, as a context manager.
+
+    With *keys* it signs, for the clients in *internal* (addresses and
+    networks); with *records* (name to text) it verifies. ``options`` are
+    further lines of its configuration.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        keys: Sequence[KeyPair] = (),
+        records: Mapping[str, str] | None = None,
+        internal: Sequence[str] = (LOOPBACK,),
+        canonicalization: str = "relaxed/relaxed",
+        authserv_id: str = "mail.example.nl",
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.milter = f"inet:{LOOPBACK}:{self.port}"
+        mode = ("s" if keys else "") + ("v" if records is not None else "")
+        settings = {
+            "Socket": f"inet:{self.port}@{LOOPBACK}",
+            "Background": "no",
+            "Syslog": "yes",
+            "LogWhy": "yes",
+            "Mode": mode,
+            "Canonicalization": canonicalization,
+            "AuthservID": authserv_id,
+            "AlwaysAddARHeader": "yes",
+            "SoftwareHeader": "no",
+            "MinimumKeyBits": "1024",
+            "RequireSafeKeys": "no",
+        }
+        hosts = directory / "internal"
+        hosts.write_text("".join(f"{host}\n" for host in (internal if keys else [_NOBODY])))
+        settings["InternalHosts"] = str(hosts)
+        if keys:
+            settings |= _tables(directory, keys)
+        if records is not None:
+            published = directory / "public"
+            published.write_text("".join(f"{name} {text}\n" for name, text in records.items()))
+            settings["TestPublicKeys"] = str(published)
+        configuration = directory / "opendkim.conf"
+        lines = settings | dict(options or {})
+        configuration.write_text("".join(f"{name} {value}\n" for name, value in lines.items()))
+        super().__init__(
+            ["opendkim", "-f", "-x", str(configuration)],
+            directory / "log",
+            ready=lambda: listening(self.port),
+        )
+
+
+def _tables(directory: Path, keys: Sequence[KeyPair]) -> dict[str, str]:
+    key_table, signing_table = [], []
+    for number, key in enumerate(keys):
+        file = key.write(directory / f"{number}.private")
+        key_table.append(f"{number} {key.domain}:{key.selector}:{file}\n")
+        signing_table.append(f"{key.domain} {number}\n")
+    (directory / "keys").write_text("".join(key_table))
+    (directory / "signing").write_text("".join(signing_table))
+    return {
+        "KeyTable": str(directory / "keys"),
+        "SigningTable": str(directory / "signing"),
+        "MultipleSignatures": "yes",
+    }

@@ -6,19 +6,26 @@ the daemons read them, and the documentation is made from their descriptions.
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gatepost.config.types import (
+    AuthservId,
     Canonicalization,
     Domain,
     Duration,
-    HostAndPort,
+    DurationOrZero,
+    FieldName,
+    FilePath,
+    HostPattern,
+    MetricsAddress,
+    Nameserver,
     Network,
     Size,
-    SocketAddress,
+    Sockets,
 )
 
 Action = Literal["accept", "tempfail", "reject", "quarantine", "discard"]
@@ -29,12 +36,19 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_section(cls, value: object) -> object:
+        # A section whose lines are all commented out.
+        return {} if value is None else value
+
 
 class Dns(Section):
     """``dns:``, how names are looked up."""
 
-    nameservers: list[HostAndPort] = []
-    """Servers to ask, as ADDRESS or ADDRESS:PORT ([ADDRESS]:PORT for IPv6). None given: those of /etc/resolv.conf."""
+    nameservers: list[Nameserver] = []
+    """Servers to ask, as ADDRESS or ADDRESS:PORT ([ADDRESS]:PORT for IPv6). None given: those of
+    /etc/resolv.conf."""
     timeout: Duration = 5.0
     """How long one question may take, all servers and retries included."""
     message_timeout: Duration = 20.0
@@ -43,11 +57,11 @@ class Dns(Section):
     """How many questions one message may cause."""
     cache_size: Annotated[int, Field(ge=0, le=10_000_000)] = 20_000
     """Answers kept, per worker; 0 keeps none."""
-    max_ttl: Duration = 3600.0
+    max_ttl: DurationOrZero = 3600.0
     """The longest an answer is kept, whatever its TTL says."""
-    max_negative_ttl: Duration = 300.0
+    max_negative_ttl: DurationOrZero = 300.0
     """The longest a "no such record" is kept (RFC 2308)."""
-    zone: Path | None = None
+    zone: FilePath | None = None
     """A file with fixed answers, asked before (and for its names instead of) any server. For tests."""
 
 
@@ -82,10 +96,11 @@ class Limits(Section):
 class Daemon(Section):
     """What every daemon has, whatever its kind."""
 
-    socket: list[SocketAddress] = Field(min_length=1)
-    """Where it listens: ``inet:PORT@HOST``, ``inet6:PORT@HOST``, ``unix:PATH`` or ``local:PATH``; one or a list.
+    socket: Sockets = Field(min_length=1, examples=["inet:8891@127.0.0.1"])
+    """Where it listens: ``inet:PORT@HOST``, ``inet6:PORT@HOST``, ``unix:PATH`` or ``local:PATH``; one or
+    a list. ``inet:PORT`` alone is 127.0.0.1.
     A mapping ``{address: unix:PATH, mode: "0660", group: postfix}`` says who may connect."""
-    metrics: HostAndPort | None = None
+    metrics: MetricsAddress | None = None
     """Where ``/metrics`` and ``/healthz`` are served, as ADDRESS:PORT."""
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     """How many processes share the socket."""
@@ -95,13 +110,13 @@ class Daemon(Section):
     """The user to become once sockets are bound and keys are read. Needs root."""
     group: str | None = None
     """The group to become; none given: the user's own."""
-    drain_timeout: Duration = 30.0
+    drain_timeout: DurationOrZero = 30.0
     """How long messages in flight may take when the daemon stops."""
     on_internal_error: Literal["accept", "tempfail"] = "tempfail"
     """What becomes of a message when something breaks in the daemon itself."""
-    ignore_hosts: list[str] = []
-    """Clients that the daemon has nothing to do with: addresses, networks, host names, ``.domain`` for all hosts
-    below it, ``!`` in front to except one. The narrowest entry decides."""
+    ignore_hosts: list[HostPattern] = []
+    """Clients that the daemon has nothing to do with: addresses, networks, host names, ``.domain`` for all
+    hosts below it, ``!`` in front to except one. The narrowest entry decides."""
     limits: Limits = Limits()
 
 
@@ -110,24 +125,26 @@ class DkimVerify(Daemon):
 
     kind: Literal["dkim-verify"] = "dkim-verify"
     verify_local: bool = False
-    """Verify also what comes from trusted networks and from SASL users (needed behind ``smtpd_proxy_filter``)."""
+    """Verify also what comes from trusted networks and from SASL users (needed behind
+    ``smtpd_proxy_filter``)."""
     ar_for_unsigned: bool = True
     """Write ``dkim=none`` for a message without a signature."""
     seal: bool = True
-    """Seal the results, so that our daemons behind a content filter know them for ours. A server without a content
-    filter and without DMARC daemons has no use for it."""
+    """Seal the results, so that our daemons behind a content filter know them for ours. A server without a
+    content filter and without DMARC daemons has no use for it."""
     max_signatures: Annotated[int, Field(ge=1, le=100)] = 10
     """Signatures looked at per message, from the top; the rest is counted and left alone."""
     min_rsa_bits: Annotated[int, Field(ge=512, le=8192)] = 1024
     """Shorter RSA keys give ``policy`` (RFC 8301 §3.2)."""
-    clock_drift: Duration = 300.0
+    clock_drift: DurationOrZero = 300.0
     """How far a signer's clock may be off (t= and x=)."""
     partial_body: Literal["policy", "accept"] = "policy"
     """What a signature is worth whose l= leaves part of the body unsigned."""
-    must_be_signed: list[str] = ["from"]
+    must_be_signed: list[FieldName] = ["from"]
     """Header fields that h= has to name where the message has them; otherwise ``pass`` becomes ``policy``."""
     required_headers: Literal["ignore", "policy", "reject"] = "ignore"
-    """What to do with a message that breaks RFC 5322 §3.6: no From or Date, or two of a field that may stand once."""
+    """What to do with a message that breaks RFC 5322 §3.6: no From or Date, or two of a field that may stand
+    once."""
     on_fail: Action = "accept"
     """What becomes of a message with a signature and none that passes."""
     on_no_signature: Action = "accept"
@@ -135,17 +152,18 @@ class DkimVerify(Daemon):
     on_temperror: Action = "accept"
     on_permerror: Action = "accept"
     on_security: Action = "accept"
-    """What becomes of a message whose signature is refused as unsafe (weak key, rsa-sha1, unsigned text, two From)."""
+    """What becomes of a message whose signature is refused as unsafe (weak key, rsa-sha1, unsigned text, two
+    From)."""
 
 
 class SigningKeyEntry(Section):
     """One entry of ``keys:``."""
 
-    domain: str
+    domain: str = Field(examples=["example.nl"])
     """The domain it signs for, ``user@domain`` or ``*@domain`` for senders, or ``*`` for every domain."""
-    selector: str
+    selector: str = Field(examples=["mail"])
     """The selector, s=."""
-    file: Path
+    file: FilePath = Field(examples=["/etc/gatepost/keys/example.nl/mail.private"])
     """The private key: PEM (RSA or Ed25519), or the bare base64 seed of an Ed25519 key."""
     subdomains: bool = False
     """Sign for the domain's subdomains too, with d= the domain itself."""
@@ -162,29 +180,31 @@ class DkimSign(Daemon):
     keys: list[SigningKeyEntry] = []
     """Keys one by one. All entries that match the sender sign."""
     key_path: str | None = None
-    """Where a domain's key lies, with ``{domain}`` and ``{selector}``: /var/lib/gatepost/dkim/{domain}.{selector}.key"""
+    """Where a domain's key lies, with ``{domain}`` and ``{selector}``:
+    /var/lib/gatepost/dkim/{domain}.{selector}.key"""
     selector: str = "dkim"
     """The selector of ``key_path`` for domains that ``selector_map`` does not name."""
-    selector_map: Path | None = None
+    selector_map: FilePath | None = None
     """A file of ``domain selector`` lines, as rspamd's selector_map."""
     key_table: str | None = None
     """OpenDKIM's KeyTable, as it is; with ``refile:`` in front, key names are patterns."""
     signing_table: str | None = None
     """OpenDKIM's SigningTable, as it is; with ``refile:`` in front, senders are patterns."""
-    key_list: Path | None = None
+    key_list: FilePath | None = None
     """dkim-filter's KeyList, as it is: ``pattern:domain:keyfile``."""
     sign_for: list[str] = []
-    """Who is signed beside SASL users and trusted networks: ``NAME`` for a Postfix daemon name or a macro that is set,
-    ``NAME=VALUE`` for a macro with that value (``daemon_name=ORIGINATING``)."""
-    sender_headers: list[str] = ["from"]
+    """Who is signed beside SASL users and trusted networks: ``NAME`` for a Postfix daemon name or a macro
+    that is set, ``NAME=VALUE`` for a macro with that value (``daemon_name=ORIGINATING``)."""
+    sender_headers: list[FieldName] = ["from"]
     """The header fields that name the sender; the first that is there and has a key decides."""
     canonicalization: Canonicalization = Canonicalization("relaxed", "relaxed")
     """``HEADER/BODY``, each simple or relaxed (RFC 6376 §3.4)."""
-    headers: list[str] | None = None
+    headers: list[FieldName] | None = None
     """Header fields to sign where present; none given: those of RFC 6376 §5.4.1."""
-    oversign: list[str] | None = None
-    """Header fields signed once more than they occur, so that none can be added; none given: From, To, Cc, Subject,
-    Date, Message-ID, Reply-To, Sender, MIME-Version, Content-Type, Content-Transfer-Encoding, In-Reply-To, References."""
+    oversign: list[FieldName] | None = None
+    """Header fields signed once more than they occur, so that none can be added; none given: From, To, Cc,
+    Subject, Date, Message-ID, Reply-To, Sender, MIME-Version, Content-Type, Content-Transfer-Encoding,
+    In-Reply-To, References."""
     signature_ttl: Duration | None = None
     """How long a signature is good (x=); none given: for ever."""
     identity: str | None = None
@@ -206,22 +226,27 @@ class DkimSign(Daemon):
 
 
 AnyDaemon = DkimVerify | DkimSign
+"""Every kind of daemon there is; a new one is added here, and nowhere else."""
+
+KINDS: dict[str, type[Daemon]] = {
+    get_args(model.model_fields["kind"].annotation)[0]: model for model in get_args(AnyDaemon)
+}
+"""The kinds by name."""
 
 
 class Config(Section):
     """The whole file."""
 
-    authserv_id: str
-    """The name under which results are written, and believed (RFC 8601 §2.5); none given: this host's name."""
-    authserv_aliases: list[str] = []
+    authserv_id: AuthservId
+    """The name under which results are written, and believed (RFC 8601 §2.5); none given: this host's
+    name."""
+    authserv_aliases: list[AuthservId] = []
     """Other names that are ours: fields that bear them are removed too."""
-    trusted_networks: list[Network] = Field(
-        default_factory=lambda: [Network("127.0.0.0/8"), Network("::1/128")]
-    )
+    trusted_networks: list[Network] = [IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")]
     """Clients that are ourselves: not verified, signed for, and believed when they bring sealed results."""
     believe_unsealed_from: list[Network] = []
     """Clients whose unsealed Authentication-Results under our name are believed. For a migration only."""
-    seal_secret: Path = Path("/var/lib/gatepost/seal.key")
+    seal_secret: FilePath = Path("/var/lib/gatepost/seal.key")
     """The secret under which results are sealed. Made on first use. The same on all hosts of a pipeline."""
     seal_validity: Duration = 3600.0
     """How long a sealed result is good."""

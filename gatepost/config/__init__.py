@@ -1,0 +1,1 @@
+"""The configuration: one YAML file that becomes typed, checked, frozen settings."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.harness.delivery import compose
 from tests.harness.keys import KeyPair, ed25519_key, passes, rsa_key
 from tests.harness.layouts import Layout, layout_a, layout_b, layout_c
-from tests.harness.delivery import compose
 from tests.harness.opendkim import OpenDkim
 from tests.harness.postfix import Postfix, Smtpd
 from tests.harness.smtp import STRANGER, Client, DisconnectedError, RefusedError, Session, deliver, stuffed

@@ -106,19 +106,50 @@ class Document:
         assert isinstance(values, dict)
         return values
 
-    def place(self, path: Path) -> Place | None:
-        """Where the key or item at *path* stands, or the nearest thing around it that is written."""
-        node: Node = self.root
-        place: Place | None = None
+    def locate(self, path: Path) -> tuple[Place, str]:
+        """Give the place of the key or item at *path*, and its name.
+
+        The place is that of the nearest thing around it where it is not
+        written. A single value may stand for a list of one: its name has no
+        number then, though *path* has.
+        """
+        node: Node | None = self.root
+        place = Place(1, 1)
+        name = ""
         for step in path:
-            if isinstance(node, Keys) and isinstance(step, str) and step in node.entries:
-                place, node = node.entries[step]
-            elif isinstance(node, Items) and isinstance(step, int) and step < len(node.items):
-                node = node.items[step]
-                place = node.place
-            elif step != 0:
-                break
-            # A single value may stand for a list of one; then 0 is the value itself.
+            if isinstance(step, str):
+                name = f"{name}.{printable(step)}" if name else printable(step)
+                entry = node.entries.get(step) if isinstance(node, Keys) else None
+                place, node = entry or (place, None)
+            elif isinstance(node, Items):
+                name += f"[{step + 1}]"
+                node = node.items[step] if step < len(node.items) else None
+                place = node.place if node else place
+        return place, name
+
+    def place(self, name: str) -> Place:
+        """Give the place of what ``locate`` gives this name; of the nearest thing around it where there is none."""
+        node: Node = self.root
+        place = Place(1, 1)
+        while name:
+            if isinstance(node, Keys):
+                # The longest, as a key may have a dot in it.
+                fitting = [
+                    key for key in node.entries if re.match(re.escape(printable(key)) + r"(?=[.[]|$)", name)
+                ]
+                if not fitting:
+                    break
+                key = max(fitting, key=len)
+                place, node = node.entries[key]
+                name = name[len(printable(key)) :].removeprefix(".")
+            else:
+                number = re.match(r"\[([0-9]{1,9})\]\.?", name)
+                if number is None:
+                    break
+                name = name[number.end() :]
+                if isinstance(node, Items) and 0 < int(number[1]) <= len(node.items):
+                    node = node.items[int(number[1]) - 1]
+                    place = node.place
         return place
 
 

@@ -12,7 +12,7 @@ class Problem(NamedTuple):
     ``line`` and ``column`` count from 1; 0 is "no particular place". ``key`` is
     the option as ``daemons.dkim-sign.keys[2].file``, list items counted from
     1, or "" where no option is concerned. ``text`` is one line. ``file`` may
-    be "" for a problem whose place only the loader knows (``Loaded.locate``).
+    be "" where ``key`` says enough to find the place (``Loaded.locate``).
     """
 
     file: str

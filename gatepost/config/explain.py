@@ -55,17 +55,6 @@ def explain(model: type[BaseModel], error: ErrorDetails) -> str:
     return f"not valid here: {printable(error['msg'])}"
 
 
-def key_of(path: Path) -> str:
-    """Write *path* as people read it: ``daemons.dkim-sign.keys[2].file``, items counted from 1."""
-    key = ""
-    for step in path:
-        if isinstance(step, int):
-            key += f"[{step + 1}]"
-        else:
-            key += f".{printable(step)}" if key else printable(step)
-    return key
-
-
 def _but_not(value: object) -> str:
     if value is None:
         return "; there is no value"

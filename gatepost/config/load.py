@@ -16,9 +16,9 @@ from pydantic import BaseModel, ValidationError
 
 from gatepost.config import document
 from gatepost.config.checks import Finding, check_common, check_daemons, warn_common
-from gatepost.config.document import Document, DocumentError, Path, Place
+from gatepost.config.document import Document, DocumentError, Path
 from gatepost.config.errors import ConfigError, Problem
-from gatepost.config.explain import explain, key_of
+from gatepost.config.explain import explain
 from gatepost.config.host import Host
 from gatepost.config.settings import KINDS, Config, Daemon
 from gatepost.config.words import did_you_mean, listed, quoted
@@ -35,9 +35,11 @@ class Loaded:
     file: str
     source: Document
 
-    def problem(self, path: Path, text: str) -> Problem:
-        """Make a problem with the option at *path*: keys, and positions of list items from 0."""
-        return _problem(self.file, self.source, path, text)
+    def locate(self, problem: Problem) -> Problem:
+        """Give *problem* file, line and column of its key, unless it has a file already."""
+        if problem.file or not problem.key:
+            return problem
+        return Problem(self.file, *self.source.place(problem.key), problem.key, problem.text)
 
 
 def load(path: FilePath) -> Config:
@@ -161,8 +163,8 @@ class _Reading:
     def _findings(self, findings: Iterable[Finding]) -> None:
         for path, text, taken_by in findings:
             if taken_by:
-                place = self._source.place(taken_by)
-                text += f" by {key_of(taken_by)}" + (f" (line {place.line})" if place else "")
+                place, key = self._source.locate(taken_by)
+                text += f" by {key} (line {place.line})"
             self._add(path, text)
 
     def _add(self, path: Path, text: str) -> None:
@@ -170,8 +172,8 @@ class _Reading:
 
 
 def _problem(file: str, source: Document, path: Path, text: str) -> Problem:
-    place = source.place(path) or Place(1, 1)
-    return Problem(file, *place, key_of(path), text)
+    place, key = source.locate(path)
+    return Problem(file, *place, key, text)
 
 
 def _text(path: FilePath) -> str:

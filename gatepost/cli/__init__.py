@@ -1,0 +1,92 @@
+"""The ``gatepost`` command.
+
+Each command is a module of this package with ``add_arguments(parser)`` and
+``main(arguments) -> int``, imported only when it is called for; its
+``EXAMPLE``, where it has one, ends its ``--help``.
+
+Exit status: 0 fine, 1 what was asked about is not in order, 2 wrong usage,
+78 the configuration cannot be used (EX_CONFIG of sysexits.h).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from gatepost.cli.status import INTERRUPTED, PIPE_CLOSED, USAGE
+
+COMMANDS = {
+    "run": "run one daemon, in the foreground",
+    "check": "check the configuration, without starting anything",
+    "record": "record the dialogue of a milter or policy service into a session file",
+    "replay": "replay a session file against a milter or policy service",
+    "version": "print the version",
+}
+"""The commands and what each is for, in the order in which --help shows them."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, *arguments* or those of the process, and give the exit status."""
+    try:
+        status = _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (head, a pager) has had enough. What is buffered has nowhere to go at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return status
+
+
+def _dispatch(arguments: list[str]) -> int:
+    name = arguments[0] if arguments else ""
+    if name in COMMANDS:
+        return _run(name, arguments[1:])
+    parser = _overview()
+    if name in ("-h", "--help", "help"):
+        parser.print_help()
+        return 0
+    if name in ("-V", "--version"):
+        return _run("version", arguments[1:])
+    if not name:
+        parser.print_help(sys.stderr)
+        return USAGE
+    # Imported here because it is needed nowhere else, and commands should start fast.
+    from gatepost.config.words import did_you_mean, quoted
+
+    print(f"gatepost: there is no command {quoted(name)}{did_you_mean(name, COMMANDS)}", file=sys.stderr)
+    print("gatepost --help shows them all", file=sys.stderr)
+    return USAGE
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    command = importlib.import_module(f"gatepost.cli.{name}")
+    example = getattr(command, "EXAMPLE", "")
+    parser = argparse.ArgumentParser(
+        prog=f"gatepost {name}",
+        description=f"{COMMANDS[name].capitalize()}.",
+        epilog=f"example:\n  {example}" if example else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_arguments(parser)
+    status: int = command.main(parser.parse_args(arguments))
+    return status
+
+
+def _overview() -> argparse.ArgumentParser:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {purpose}" for name, purpose in COMMANDS.items()]
+    return argparse.ArgumentParser(
+        prog="gatepost",
+        usage="gatepost COMMAND [options]",
+        description="Mail authentication for Postfix, one small daemon a job.\n\ncommands:\n"
+        + "\n".join(lines),
+        epilog="gatepost COMMAND --help tells more of each.\n\nexample:\n"
+        "  gatepost check --config /etc/gatepost/gatepost.yaml",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )

@@ -1,0 +1,30 @@
+"""Writing for people: colour where it can be shown, columns that line up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TextIO
+
+_CODES = {"bold": "1", "red": "31", "yellow": "33"}
+
+
+def has_colour(stream: TextIO, environment: Mapping[str, str] | None = None) -> bool:
+    """Whether *stream* shows colour and the user wants it (https://no-color.org)."""
+    environment = os.environ if environment is None else environment
+    if environment.get("NO_COLOR") or environment.get("TERM") == "dumb":
+        return False
+    return stream.isatty()
+
+
+def styled(text: str, style: str, stream: TextIO) -> str:
+    """Give *text* in *style* (bold, red or yellow), or as it is where *stream* shows no colour."""
+    return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if has_colour(stream) else text
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Give *rows* as lines with their columns lined up, two spaces between them."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]

@@ -1,0 +1,20 @@
+"""``gatepost version``."""
+
+from __future__ import annotations
+
+import argparse
+
+from gatepost import __version__
+from gatepost.cli.status import FINE
+
+EXAMPLE = "gatepost version"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """There are none."""
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print name and version on one line."""
+    print(f"gatepost {__version__}")
+    return FINE

@@ -32,8 +32,9 @@ class Answer:
     ``records`` is empty unless the outcome is FOUND. Their type follows the
     question: TXT ``bytes`` (the strings of one record joined), A and AAAA
     ``str``, MX ``(int, str)``, PTR and CNAME ``str``; names without the final
-    dot. ``authentic`` is the AD bit (RFC 6840 §5.8) of the answer.
-    ``detail`` tells an operator why it failed, in one line.
+    dot, the root as "" (the null MX, RFC 7505). ``authentic`` is the AD bit
+    (RFC 6840 §5.8) of the answer. ``detail`` tells an operator why it failed,
+    in one line.
     """
 
     outcome: Outcome

@@ -64,7 +64,7 @@ def parse(name: str) -> dns.name.Name:
     Raises :class:`InvalidNameError`.
     """
     try:
-        labels = name.lower().encode("ascii").removesuffix(b".").split(b".")
+        labels = name.encode("ascii").lower().removesuffix(b".").split(b".")
         labels.append(b"")
         return dns.name.Name(labels)
     except UnicodeEncodeError:

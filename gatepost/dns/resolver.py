@@ -31,7 +31,7 @@ class Observer(Protocol):
     """Who counts what the resolver does."""
 
     def query(self, rdtype: str, outcome: Outcome, seconds: float) -> None:
-        """Note a question that went to the servers, and how long all of it took."""
+        """Note a question that was asked for all who wait, how it ended, and how long that took."""
 
     def cache(self, hit: bool) -> None:
         """Note that the cache had an answer, or that it had to be asked for."""
@@ -51,8 +51,9 @@ class Resolver:
     of the message at hand itself.
 
     *zone* holds fixed answers. When it is given and no nameservers are
-    configured, no server is asked: all other names do not exist. *clock* gives
-    seconds for TTLs; waiting goes by the event loop's own clock.
+    configured, no server is asked: all other names do not exist. CNAMEs that a
+    server follows by itself do not come back to the file. *clock* gives seconds
+    for TTLs; waiting goes by the event loop's own clock.
     """
 
     def __init__(

@@ -20,6 +20,9 @@ PAYLOAD = 1232
 LARGEST_PACKET = 65535
 """Octets of the largest packet over TCP (RFC 1035 §4.2.2)."""
 
+MAX_RECORDS = 1000
+"""Records of the longest answer that is read: thousands would hold up all other mail for a tenth of a second."""
+
 _HEADER = struct.Struct("!6H")
 _RECURSION_AND_AD = int(dns.flags.RD | dns.flags.AD)
 _RESPONSE_AND_OPCODE = 0xF800
@@ -78,6 +81,9 @@ def is_truncated(packet: bytes) -> bool:
 
 def decode(packet: bytes) -> dns.message.Message:
     """Read a packet that ``answered_by`` let through; raises :class:`MalformedAnswerError`."""
+    _, _, _, *counts = _HEADER.unpack_from(packet)
+    if sum(counts) > MAX_RECORDS:
+        raise MalformedAnswerError(f"more than {MAX_RECORDS} records")
     try:
         return dns.message.from_wire(packet)
     except Exception as error:  # a stranger's octets: whatever the reader trips over is their fault

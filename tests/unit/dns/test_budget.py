@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from gatepost.dns.budget import Budget
+from tests.unit.dns.support import Clock, settings
+
+
+def test_so_many_questions_and_no_more() -> None:
+    budget = Budget(settings(message_queries=2), Clock())
+    assert [bool(budget.spend()) for _ in range(4)] == [False, False, True, True]
+    assert budget.queries_left == 0
+
+
+def test_no_question_after_the_deadline() -> None:
+    clock = Clock()
+    budget = Budget(settings(message_timeout=20.0), clock)
+    clock.now += 19.9
+    assert budget.spend() == ""
+    clock.now += 0.1
+    assert "time" in budget.spend()
+    assert budget.seconds_left <= 0

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from gatepost.dns.servers import AVOIDED_SECONDS, Servers, server, system_servers
+from tests.unit.dns.support import Clock
+
+
+@pytest.mark.parametrize(
+    ("host", "family", "text"),
+    [
+        ("192.0.2.1", socket.AF_INET, "192.0.2.1:53"),
+        ("2001:db8::1", socket.AF_INET6, "[2001:db8::1]:53"),
+        ("fe80::1%lo", socket.AF_INET6, "[fe80::1%lo]:53"),
+    ],
+)
+def test_addresses(host: str, family: int, text: str) -> None:
+    assert server(host).family == family
+    assert str(server(host)) == text
+
+
+@pytest.mark.parametrize("host", ["localhost", "", "192.0.2.256", "::1%nosuchinterface", "a" * 70, "\ud800"])
+def test_what_is_no_address(host: str) -> None:
+    with pytest.raises(ValueError, match="not an IP address"):
+        server(host)
+
+
+def test_nothing_but_nameservers_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "resolv.conf"
+    path.write_bytes(
+        b"# nameserver 192.0.2.9\nsearch ..bad.. example.org\ndomain \xff\noptions edns0\n"
+        b"nameserver 192.0.2.1\nnameserver\t::1 # here\nnameserver nonsense\nnameserver\n"
+    )
+    assert [each.host for each in system_servers(path)] == ["192.0.2.1", "::1"]
+
+
+def test_no_file_names_no_servers(tmp_path: Path) -> None:
+    assert system_servers(tmp_path / "resolv.conf") == []
+
+
+def test_silent_servers_are_asked_last_for_a_while() -> None:
+    clock = Clock()
+    a, b, c = (server(f"192.0.2.{number}") for number in (1, 2, 3))
+    servers = Servers([a, b, c, a], clock)
+    assert servers.order() == (a, b, c)
+    servers.silent(a)
+    assert servers.order() == (b, c, a)
+    servers.silent(b)
+    assert servers.order() == (c, a, b)
+    servers.answered(a)
+    assert servers.order() == (a, c, b)
+    clock.now += AVOIDED_SECONDS
+    assert servers.order() == (a, b, c)

@@ -1,0 +1,185 @@
+"""Many who ask at once, budgets, and those who leave early."""
+
+from __future__ import annotations
+
+import asyncio
+
+import dns.rdatatype
+import pytest
+
+from gatepost.dns import names
+from gatepost.dns.answer import Answer, Outcome
+from gatepost.dns.budget import Budget
+from gatepost.dns.client import Client
+from gatepost.dns.resolver import Resolver
+from gatepost.dns.servers import Servers, server
+from gatepost.dns.wire import Question
+from tests.harness.dns_server import DnsServer, ZoneData
+from tests.unit.dns.support import LOOPS, Clock, run, settings
+
+ZONE: ZoneData = {
+    "example.org": [{"TXT": "x"}],
+    "slow.org": [{"DELAY": 0.2}, {"TXT": "x"}, {"TTL": 0}],
+    "silent.org": ["TIMEOUT"],
+    "*": [{"DELAY": 0.05}, {"A": "192.0.2.1"}],
+}
+
+
+async def asked(dns_server: DnsServer, name: str) -> None:
+    """Wait until the query has come in."""
+    while not dns_server.count(name):  # noqa: ASYNC110 - the server counts in a thread of its own
+        await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_thousand_identical_questions_are_one_query(loop: str) -> None:
+    async def dialogue() -> list[Answer]:
+        resolver = Resolver(settings(dns_server))
+        spellings = ("slow.org", "SLOW.org", "slow.org.")
+        return await asyncio.gather(*(resolver.lookup(spellings[n % 3], "TXT") for n in range(1000)))
+
+    with DnsServer(ZONE) as dns_server:
+        answers = run(dialogue(), loop)
+        assert dns_server.count() == 1
+    assert {answer.records for answer in answers} == {(b"x",)}
+
+
+def test_an_answer_with_ttl_0_is_for_those_who_wait_alone() -> None:
+    async def dialogue() -> None:
+        resolver = Resolver(settings(dns_server))
+        for _ in range(2):
+            await asyncio.gather(resolver.lookup("slow.org", "TXT"), resolver.lookup("slow.org", "TXT"))
+
+    with DnsServer(ZONE) as dns_server:
+        run(dialogue())
+        assert dns_server.count() == 2
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_many_different_questions_at_once(loop: str) -> None:
+    async def dialogue() -> set[Outcome]:
+        resolver = Resolver(settings(dns_server))
+        answers = await asyncio.gather(*(resolver.lookup(f"n{n}.example.net", "A") for n in range(500)))
+        return {answer.outcome for answer in answers}
+
+    with DnsServer(ZONE) as dns_server:
+        assert run(dialogue(), loop) == {Outcome.FOUND}
+        assert dns_server.count() == 500
+
+
+def test_who_has_less_time_leaves_alone() -> None:
+    async def dialogue() -> tuple[Answer, Answer]:
+        configuration = settings(dns_server, message_timeout=0.05)
+        resolver = Resolver(configuration)
+        return await asyncio.gather(
+            resolver.lookup("slow.org", "TXT", Budget(configuration)), resolver.lookup("slow.org", "TXT")
+        )
+
+    with DnsServer(ZONE) as dns_server:
+        hurried, patient = run(dialogue())
+    assert (hurried.outcome, patient.outcome) == (Outcome.TIMEOUT, Outcome.FOUND)
+    assert "time" in hurried.detail
+
+
+def test_who_is_cancelled_leaves_alone() -> None:
+    async def dialogue() -> Answer:
+        resolver = Resolver(settings(dns_server))
+        first = asyncio.create_task(resolver.lookup("slow.org", "TXT"))
+        second = asyncio.create_task(resolver.lookup("slow.org", "TXT"))
+        await asked(dns_server, "slow.org")
+        first.cancel()
+        answer = await second
+        assert first.cancelled()
+        return answer
+
+    with DnsServer(ZONE) as dns_server:
+        assert run(dialogue()).outcome is Outcome.FOUND
+        assert dns_server.count() == 1
+
+
+def test_a_budget_is_spent_on_questions_and_not_on_the_cache() -> None:
+    async def dialogue() -> list[str]:
+        configuration = settings(dns_server, message_queries=2)
+        resolver = Resolver(configuration)
+        await resolver.lookup("example.org", "TXT")
+        budget = Budget(configuration)
+        asked_for = (
+            "example.org",
+            "a.org",
+            "a..org",
+            "example.org",
+            "b.org",
+            "c.org",
+            "example.org",
+            "a.org",
+        )
+        answers = [(await resolver.lookup(name, "TXT", budget)) for name in asked_for]
+        return [f"{answer.outcome}" for answer in answers]
+
+    with DnsServer({"example.org": [{"TXT": "x"}], "*": [{"TXT": "x"}]}) as dns_server:
+        assert run(dialogue()) == [
+            "found",
+            "found",
+            "nxdomain",
+            "found",
+            "found",
+            "timeout",
+            "found",
+            "found",
+        ]
+        assert dns_server.count() == 3
+
+
+def test_a_budget_whose_time_is_over_asks_nothing() -> None:
+    async def dialogue() -> Answer:
+        clock = Clock()
+        configuration = settings(dns_server, message_timeout=20.0)
+        resolver = Resolver(configuration)
+        budget = Budget(configuration, clock)
+        clock.now += 20
+        return await resolver.lookup("example.org", "TXT", budget)
+
+    with DnsServer(ZONE) as dns_server:
+        assert run(dialogue()).outcome is Outcome.TIMEOUT
+        assert dns_server.count() == 0
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_closing_frees_all_who_wait(loop: str) -> None:
+    async def dialogue() -> tuple[Answer, Answer, Answer]:
+        resolver = Resolver(settings(dns_server, timeout=30.0))
+        waiting = asyncio.gather(resolver.lookup("silent.org", "A"), resolver.lookup("silent.org", "TXT"))
+        await asked(dns_server, "silent.org")
+        await resolver.close()
+        return *(await waiting), await resolver.lookup("example.org", "TXT")
+
+    with DnsServer(ZONE) as dns_server:
+        answers = run(dialogue(), loop)
+    assert {(answer.outcome, answer.detail) for answer in answers} == {
+        (Outcome.SERVFAIL, "the resolver is closed")
+    }
+
+
+def test_closing_twice_and_with_nothing_under_way() -> None:
+    async def dialogue() -> None:
+        resolver = Resolver(settings(dns_server))
+        await resolver.close()
+        await resolver.close()
+
+    with DnsServer(ZONE) as dns_server:
+        run(dialogue())
+
+
+def test_sockets_are_bounded_and_waiting_for_one_counts() -> None:
+    async def dialogue() -> list[str]:
+        client = Client(Servers([server(dns_server.host, dns_server.port)], Clock()), sockets=1)
+        deadline = asyncio.get_running_loop().time() + 0.3
+        questions = [
+            Question(names.parse(name), dns.rdatatype.A) for name in ("a.org", "silent.org", "b.org")
+        ]
+        answers = await asyncio.gather(*(client.ask(question, deadline) for question in questions))
+        return [f"{answer.outcome} {answer.detail.split(' ')[0]}" for answer in answers]
+
+    with DnsServer(ZONE) as dns_server:
+        assert run(dialogue()) == ["found ", "timeout no", "timeout too"]
+        assert dns_server.count("b.org") == 0

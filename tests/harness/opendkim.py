@@ -6,6 +6,8 @@ What building it showed, on OpenDKIM 2.11 of Debian 12:
   text with white space between.
 - ``RequireSafeKeys`` refuses keys below /tmp, which anyone may write to, and
   then answers every message with 451; the reason goes to syslog alone.
+- All keys of a sender sign only where the SigningTable is a ``refile:``; in a
+  plain file the last entry replaces the others.
 - In mode ``v`` it leaves 127.0.0.1 alone unless ``InternalHosts`` says otherwise.
 """
 
@@ -89,11 +91,11 @@ def _tables(directory: Path, keys: Sequence[KeyPair]) -> dict[str, str]:
     for number, key in enumerate(keys):
         file = key.write(directory / f"{number}.private")
         key_table.append(f"{number} {key.domain}:{key.selector}:{file}\n")
-        signing_table.append(f"{key.domain} {number}\n")
+        signing_table.append(f"*@{key.domain} {number}\n")
     (directory / "keys").write_text("".join(key_table))
     (directory / "signing").write_text("".join(signing_table))
     return {
         "KeyTable": str(directory / "keys"),
-        "SigningTable": str(directory / "signing"),
+        "SigningTable": f"refile:{directory / 'signing'}",
         "MultipleSignatures": "yes",
     }

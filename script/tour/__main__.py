@@ -1,0 +1,111 @@
+"""``python -m script.tour [--once] [--opendkim]``: the tour from the first stop to the last."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from script.tour.show import Screen
+from script.tour.stops import ANNA, BERT, STOPS, STRANGER, Stop
+from script.tour.world import World
+
+_LOOK_EVERY = 0.5
+
+
+def main() -> int:
+    """Make the tour; exit status 0 when every verdict was as expected."""
+    parser = argparse.ArgumentParser(prog="script/demo", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="end after the tour")
+    parser.add_argument("--opendkim", action="store_true", help="OpenDKIM in gatepost's place, to compare")
+    arguments = parser.parse_args()
+    screen = Screen()
+    try:
+        with World(opendkim=arguments.opendkim) as world:
+            right = _tour(world, screen)
+            if not arguments.once:
+                _stay(world, screen)
+    except KeyboardInterrupt:
+        screen.line()
+        return 0
+    return 0 if right else 1
+
+
+def _tour(world: World, screen: Screen) -> bool:
+    who = "OpenDKIM" if world.opendkim else "gatepost"
+    screen.heading(
+        f"A mail server for example.nl: Postfix with {who}, and example.org as the rest of the world"
+    )
+    rows = []
+    for number, stop in enumerate(STOPS, 1):
+        seen = _visit(world, screen, number, stop)
+        rows.append((stop.title, stop.expected, seen, "yes" if seen == stop.expected else "NO"))
+    screen.heading("What was seen")
+    screen.table(("mail", "expected", "seen", "as expected"), rows)
+    right = all(row[-1] == "yes" for row in rows)
+    screen.line()
+    screen.verdict("Every verdict was as expected." if right else "Not every verdict was as expected.", right)
+    return right
+
+
+def _visit(world: World, screen: Screen, number: int, stop: Stop) -> str:
+    screen.heading(f"{number}. {stop.title}")
+    screen.note(stop.story)
+    send = world.submit if stop.submitted else world.receive
+    outcome = send(stop.mail(world), stop.sender, stop.recipient)
+    if outcome.delivery is None:
+        screen.note(f"Refused: {outcome.reply.code} {outcome.reply.text}")
+    else:
+        screen.header(outcome.delivery)
+    seen = stop.look(world, outcome)
+    if seen == stop.expected:
+        screen.verdict(stop.meaning, True)
+    else:
+        screen.verdict(f"Expected: {stop.expected}. Seen: {seen}.", False)
+    return seen
+
+
+def _stay(world: World, screen: Screen) -> None:
+    postfix = world.layout.postfix
+    sample = _sample(world)
+    screen.heading("Now you. Everything stays up until Ctrl-C; mail that arrives is shown here.")
+    screen.note("From outside, unsigned, and signed by example.org (change the file, and see it fail):")
+    inbound = (
+        f"swaks --server 127.0.0.1 --port {postfix.port('mx')} --xclient-addr 192.0.2.10"
+        f" --xclient-name mx.example.org --ehlo mx.example.org --from {STRANGER} --to {BERT}"
+    )
+    screen.line(f"\n  {inbound}")
+    screen.line(f"\n  {inbound} --data @{sample}\n")
+    screen.note("From Anna, who logs in, to the world:")
+    screen.line(
+        f"\n  swaks --server 127.0.0.1 --port {postfix.port('submission')} --auth PLAIN --auth-user {ANNA}"
+        f" --auth-password secret --from {ANNA} --to {STRANGER}\n"
+    )
+    rows = [("Postfix, mx", f"127.0.0.1:{postfix.port('mx')}", f"log {postfix.directory}/maillog")]
+    rows.append(("Postfix, submission", f"127.0.0.1:{postfix.port('submission')}", ""))
+    rows.append(("DNS", world.dns_address, f"dig @127.0.0.1 -p {world.dns_address.rpartition(':')[2]} …"))
+    for name, daemon in world.daemons.items():
+        rows.append((name, daemon.milter, f"log {daemon.process.log_file}"))
+        rows.append(("", f"http://127.0.0.1:{daemon.metrics_port}/metrics", ""))
+    screen.table(("what", "where", ""), rows)
+
+    known = len(postfix.deliveries())
+    while True:
+        time.sleep(_LOOK_EVERY)
+        arrived = postfix.deliveries()
+        if len(arrived) > known:
+            known = len(arrived)
+            newest = arrived[-1]
+            screen.heading(f"Arrived for {newest.recipient}")
+            screen.header(newest)
+
+
+def _sample(world: World) -> Path:
+    stop = next(each for each in STOPS if each.expected == "dkim pass")
+    file = world.directory / "signed.eml"
+    file.write_bytes(stop.mail(world))
+    return file
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

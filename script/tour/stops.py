@@ -1,0 +1,172 @@
+"""The stops of the tour. Each is data: a mail, who sends it, and what should be seen of it.
+
+A new daemon brings new stops, and perhaps a new way to look at an outcome.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate, make_msgid
+
+from script.tour.world import AUTHSERV_ID, THEIR_DOMAIN, Outcome, World
+from tests.harness.delivery import compose
+from tests.harness.keys import passes
+
+STRANGER, ANNA, BERT = "friend@example.org", "anna@example.nl", "bert@example.nl"
+
+_RESULT = re.compile(r"\bdkim\s*=\s*([a-z]+)")
+_ALGORITHM = re.compile(r"(?:^|;)\s*a\s*=\s*([a-z0-9-]+)")
+
+
+@dataclass(frozen=True)
+class Stop:
+    """One mail on the tour.
+
+    ``mail`` makes its octets. It goes from ``sender`` to ``recipient``; where
+    ``submitted``, by our user anna who has logged in. ``look`` puts in a few
+    words what became of it; ``expected`` is what it should say. ``meaning`` is
+    that verdict for people.
+    """
+
+    title: str
+    story: str
+    mail: Callable[[World], bytes]
+    look: Callable[[World, Outcome], str]
+    expected: str
+    meaning: str
+    sender: str = STRANGER
+    recipient: str = BERT
+    submitted: bool = False
+
+
+def dkim_results(world: World, outcome: Outcome) -> str:
+    """The DKIM results in all fields that claim to be ours, as in "dkim pass"; "refused CODE" for no mail."""
+    if outcome.delivery is None:
+        return f"refused {outcome.reply.code}"
+    fields = [
+        value
+        for value in outcome.delivery.values("Authentication-Results")
+        if value.lower().startswith(AUTHSERV_ID)
+    ]
+    results = [result for value in fields for result in _RESULT.findall(value)]
+    return f"dkim {' '.join(results)}" if results else "no result"
+
+
+def signatures(world: World, outcome: Outcome) -> str:
+    """The signatures that the mail went out with, as dkimpy judges them at the other end."""
+    if outcome.delivery is None:
+        return f"refused {outcome.reply.code}"
+    algorithms = [
+        found[1] if (found := _ALGORITHM.search(value)) else "?"
+        for value in outcome.delivery.values("DKIM-Signature")
+    ]
+    held = passes(outcome.delivery.octets, world.records)
+    seen = sorted(
+        f"{algorithm} {'holds' if holds else 'broken'}"
+        for algorithm, holds in zip(algorithms, held, strict=True)
+    )
+    return ", ".join(seen) or "unsigned"
+
+
+def _mail(sender: str, recipient: str, subject: str, *extra: tuple[str, str]) -> bytes:
+    return compose(
+        [
+            *extra,
+            ("From", sender),
+            ("To", recipient),
+            ("Subject", subject),
+            ("Date", formatdate()),
+            ("Message-ID", make_msgid(domain=sender.rpartition("@")[2])),
+        ],
+        f"Hello,\n\n{subject}.\n\n-- \n{sender}\n",
+    )
+
+
+def _from_stranger(subject: str, *extra: tuple[str, str]) -> bytes:
+    return _mail(STRANGER, BERT, subject, *extra)
+
+
+def _altered(world: World) -> bytes:
+    signed = world.theirs[0].sign(_from_stranger("Pay 10 euro to me"))
+    return signed.replace(b"\r\n\r\nHello,\r\n\r\nPay 10 euro", b"\r\n\r\nHello,\r\n\r\nPay 9999 euro")
+
+
+_FORGED = (
+    "Authentication-Results",
+    f"{AUTHSERV_ID}; dkim=pass header.d=bank.example header.s=mail header.b=Zm9yZ2Vk",
+)
+
+STOPS: tuple[Stop, ...] = (
+    Stop(
+        title="Out: signed with RSA and Ed25519",
+        story="Anna logs in and writes to a friend at example.org; her domain has two keys.",
+        mail=lambda world: _mail(ANNA, STRANGER, "Lunch on Friday"),
+        look=signatures,
+        expected="ed25519-sha256 holds, rsa-sha256 holds",
+        meaning="Both signatures hold at the other end, by an independent verifier.",
+        sender=ANNA,
+        recipient=STRANGER,
+        submitted=True,
+    ),
+    Stop(
+        title="Out: a domain that we have no key for",
+        story="Anna logs in and writes under a From address of somebody else's domain.",
+        mail=lambda world: _mail("anna@example.net", STRANGER, "Written elsewhere"),
+        look=signatures,
+        expected="unsigned",
+        meaning="It goes out as it came: we sign for our own domains alone.",
+        sender=ANNA,
+        recipient=STRANGER,
+        submitted=True,
+    ),
+    Stop(
+        title="In: signed by its domain",
+        story="A server of example.org sends a mail with a good RSA signature.",
+        mail=lambda world: world.theirs[0].sign(_from_stranger("Lunch on Friday is fine")),
+        look=dkim_results,
+        expected="dkim pass",
+        meaning=f"The signature holds: the mail is what {THEIR_DOMAIN} sent.",
+    ),
+    Stop(
+        title="In: signed with Ed25519",
+        story="The same, with the short modern kind of key (RFC 8463).",
+        mail=lambda world: world.theirs[1].sign(_from_stranger("A small signature")),
+        look=dkim_results,
+        expected="dkim pass",
+        meaning=f"The signature holds: the mail is what {THEIR_DOMAIN} sent.",
+    ),
+    Stop(
+        title="In: body altered on the way",
+        story="Somebody has changed the sum in a signed mail.",
+        mail=_altered,
+        look=dkim_results,
+        expected="dkim fail",
+        meaning="The signature does not fit this text: somebody has changed it.",
+    ),
+    Stop(
+        title="In: no signature",
+        story="An ordinary mail that nobody has signed.",
+        mail=lambda world: _from_stranger("Just a note"),
+        look=dkim_results,
+        expected="dkim none",
+        meaning="Nobody vouches for it, and the field says so.",
+    ),
+    Stop(
+        title="In: forged Authentication-Results",
+        story="An unsigned mail brings its own result, under our server's name, saying that all is well.",
+        mail=lambda world: _from_stranger("Your bank account", _FORGED),
+        look=dkim_results,
+        expected="dkim none",
+        meaning="The forged field is gone; what is left is our own.",
+    ),
+    Stop(
+        title="In: signed with rsa-sha1",
+        story="The signature is sound, but made with the hash that RFC 8301 has retired.",
+        mail=lambda world: world.theirs[0].sign(_from_stranger("Greetings from 2007"), sha1=True),
+        look=dkim_results,
+        expected="dkim policy",
+        meaning="It is not worth a pass any more: SHA-1 is broken.",
+    ),
+)

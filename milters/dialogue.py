@@ -65,9 +65,9 @@ class Dialogue:
         self.pending: Awaitable[Verdict] | None = None
 
     @property
-    def partial(self) -> bool:
-        """Whether half a packet is waiting for its other half."""
-        return self._reader.partial
+    def partial(self) -> int:
+        """A number for the packet of which only part has arrived, another for each; 0 where there is none."""
+        return self._reader.begun if self._reader.partial else 0
 
     @property
     def held(self) -> int:

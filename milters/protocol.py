@@ -35,14 +35,17 @@ class PacketReader:
     ``limit`` is the longest packet taken, in octets (its command and payload).
     ``fault`` is None while the stream is sound; once a length is zero or over
     the limit it holds the error, and nothing after that point is read.
+    ``begun`` counts the packets that arrived in more than one piece: while it
+    stays the same, ``partial`` speaks of the same packet.
     """
 
-    __slots__ = ("_limit", "_needed", "_partial", "fault")
+    __slots__ = ("_limit", "_needed", "_partial", "begun", "fault")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._partial = bytearray()
         self._needed = 0
+        self.begun = 0
         self.fault: ProtocolError | None = None
 
     @property
@@ -77,6 +80,7 @@ class PacketReader:
             append((command, data[start + 5 : end]))
             start = end
         if start < size:
+            self.begun += 1
             self._partial += data[start:] if start else data
         return packets
 

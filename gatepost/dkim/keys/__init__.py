@@ -1,0 +1,1 @@
+"""Private keys, and the rules that say which key signs for which sender."""

@@ -1,0 +1,40 @@
+"""What all sources of keys can do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from gatepost.config.errors import Problem
+from gatepost.dkim.keys.keyfile import KeyFileError
+from gatepost.dkim.signing_key import SigningKey
+
+
+class Explanation(NamedTuple):
+    """Whether a source has a rule for a sender, and one line that says which, or what was looked for.
+
+    The line names files and options, never what the sender wrote.
+    """
+
+    matched: bool
+    text: str
+
+
+class Source(Protocol):
+    """One option's rules. Senders are a local part as it came, and a domain as A-labels in lower case."""
+
+    def find(self, local_part: str, domain: str) -> Sequence[SigningKey]:
+        """All keys for the sender, each pair of d= and s= once. Raises KeyUnavailableError."""
+
+    def explain(self, local_part: str, domain: str) -> Explanation:
+        """Which rule fits the sender, or why none does."""
+
+    def check_all(self) -> list[Problem]:
+        """Read every key that can be named beforehand, and give what is wrong."""
+
+    def watched_files(self) -> list[Path]:
+        """The files that hold the rules; when one changes, the source has to be built again."""
+
+    def refused_changes(self) -> list[KeyFileError]:
+        """What is wrong with key files that have changed, and whose former key is still in use."""

@@ -53,10 +53,12 @@ def _visit(world: World, screen: Screen, number: int, stop: Stop) -> str:
     screen.note(stop.story)
     send = world.submit if stop.submitted else world.receive
     outcome = send(stop.mail(world), stop.sender, stop.recipient)
-    if outcome.delivery is None:
-        screen.note(f"Refused: {outcome.reply.code} {outcome.reply.text}")
-    else:
+    if outcome.delivery is not None:
         screen.header(outcome.delivery)
+    elif outcome.trouble:
+        screen.note(f"Not delivered. The mail log: {outcome.trouble}")
+    else:
+        screen.note(f"Refused: {outcome.reply.code} {outcome.reply.text}")
     seen = stop.look(world, outcome)
     if seen == stop.expected:
         screen.verdict(stop.meaning, True)

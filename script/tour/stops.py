@@ -42,9 +42,9 @@ class Stop:
 
 
 def dkim_results(world: World, outcome: Outcome) -> str:
-    """The DKIM results in all fields that claim to be ours, as in "dkim pass"; "refused CODE" for no mail."""
+    """The DKIM results in all fields that claim to be ours, as in "dkim pass"."""
     if outcome.delivery is None:
-        return f"refused {outcome.reply.code}"
+        return _undelivered(outcome)
     fields = [
         value
         for value in outcome.delivery.values("Authentication-Results")
@@ -57,7 +57,7 @@ def dkim_results(world: World, outcome: Outcome) -> str:
 def signatures(world: World, outcome: Outcome) -> str:
     """The signatures that the mail went out with, as dkimpy judges them at the other end."""
     if outcome.delivery is None:
-        return f"refused {outcome.reply.code}"
+        return _undelivered(outcome)
     algorithms = [
         found[1] if (found := _ALGORITHM.search(value)) else "?"
         for value in outcome.delivery.values("DKIM-Signature")
@@ -68,6 +68,10 @@ def signatures(world: World, outcome: Outcome) -> str:
         for algorithm, holds in zip(algorithms, held, strict=True)
     )
     return ", ".join(seen) or "unsigned"
+
+
+def _undelivered(outcome: Outcome) -> str:
+    return "not delivered" if outcome.reply.positive else f"refused {outcome.reply.code}"
 
 
 def _mail(sender: str, recipient: str, subject: str, *extra: tuple[str, str]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -19,15 +20,25 @@ from tests.harness.opendkim import OpenDkim
 from tests.harness.smtp import RefusedError, Reply
 
 AUTHSERV_ID = "mail.example.nl"
+_PATIENCE = 10.0
+"""How long a mail may take, in seconds."""
+
+_STUCK = re.compile(r"status=(?:deferred|bounced)|reject:|fatal:|panic:")
+
 OUR_DOMAIN, THEIR_DOMAIN = "example.nl", "example.org"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a mail: the server's reply, and the mail as delivered (None: refused)."""
+    """What became of a mail: the server's reply, and the mail as delivered.
+
+    Without a delivery it was refused, or (with a positive reply) it has got
+    stuck, and ``trouble`` is what the mail log says about it.
+    """
 
     reply: Reply
     delivery: Delivery | None
+    trouble: str = ""
 
 
 class World:
@@ -98,7 +109,7 @@ class World:
 
     def _start_opendkim(self, starting: ExitStack) -> tuple[str, str]:
         verifier = OpenDkim(self.directory / "verifier", records=self.records, authserv_id=AUTHSERV_ID)
-        signer = OpenDkim(self.directory / "signer", keys=self.ours)
+        signer = OpenDkim(self.directory / "signer", keys=self.ours[:1])
         return starting.enter_context(verifier).milter, starting.enter_context(signer).milter
 
     def receive(self, octets: bytes, sender: str, recipient: str) -> Outcome:
@@ -116,5 +127,9 @@ class World:
             reply = send()
         except RefusedError as refused:
             return Outcome(refused.reply, None)
-        postfix.wait_for_delivery(recipient, before + 1)
+        try:
+            postfix.wait_for_delivery(recipient, before + 1, _PATIENCE)
+        except TimeoutError:
+            stuck = [line for line in postfix.log().splitlines() if _STUCK.search(line)]
+            return Outcome(reply, None, stuck[-1] if stuck else "the mail log does not say why")
         return Outcome(reply, postfix.deliveries(recipient)[-1])

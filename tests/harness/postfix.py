@@ -288,7 +288,7 @@ class Postfix:
     def wait_for_delivery(self, recipient: str, count: int = 1, timeout: float = 15.0) -> list[Delivery]:
         """Wait until *count* messages have been delivered to *recipient*, and return them.
 
-        Raises TimeoutError with the mail log in it.
+        Raises TimeoutError with the end of the mail log in it.
         """
 
         def enough() -> list[Delivery]:
@@ -298,7 +298,8 @@ class Postfix:
         try:
             return wait_for(enough, f"mail for {recipient}", timeout)
         except TimeoutError as error:
-            raise TimeoutError(f"{error}\n{self.log()}") from None
+            last = "\n".join(self.log().splitlines()[-30:])
+            raise TimeoutError(f"{error}\n{last}") from None
 
     def wait_until_idle(self, timeout: float = 15.0) -> None:
         """Wait until the queue is empty."""

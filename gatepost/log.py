@@ -113,6 +113,7 @@ class Sink:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._own: int | None = None
         self._socket: socket.socket | None = None
         kind = os.fstat(descriptor).st_mode
         if stat.S_ISSOCK(kind):
@@ -120,7 +121,7 @@ class Sink:
         elif stat.S_ISFIFO(kind):
             # A description of our own: the flag would otherwise hold for all who share this pipe.
             try:
-                self._descriptor = os.open(
+                self._descriptor = self._own = os.open(
                     f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
                 )
             except OSError:
@@ -134,6 +135,14 @@ class Sink:
             return os.write(self._descriptor, line) == len(line)
         except OSError:
             return False
+
+    def close(self) -> None:
+        """Let go of what was opened here; the descriptor that was given stays open."""
+        if self._socket is not None:
+            self._socket.close()
+        if self._own is not None:
+            os.close(self._own)
+            self._own = None
 
 
 def _under_journal(descriptor: int) -> bool:
@@ -172,6 +181,10 @@ class Logger:
         self.format: Format = format
         self._threshold = _ORDER[level]
         self._json = format == "json"
+
+    def close(self) -> None:
+        """Write no more. The stream itself stays open."""
+        self._sink.close()
 
     def enabled(self, level: Level) -> bool:
         """Whether lines of this level are written."""

@@ -142,7 +142,8 @@ class Responder:
             self._close(client)
 
     def _accept(self, _events: int) -> None:
-        assert self._listening is not None
+        if self._listening is None:  # another event of this turn has closed it
+            return
         for _ in range(_ACCEPTS_A_TURN):
             try:
                 accepted, _address = self._listening.accept()

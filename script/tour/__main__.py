@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import time
 from pathlib import Path
 
@@ -20,6 +21,7 @@ def main() -> int:
     parser.add_argument("--opendkim", action="store_true", help="OpenDKIM in gatepost's place, to compare")
     arguments = parser.parse_args()
     screen = Screen()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave as by Ctrl-C: nothing stays behind
     try:
         with World(opendkim=arguments.opendkim) as world:
             right = _tour(world, screen)
@@ -91,15 +93,14 @@ def _stay(world: World, screen: Screen) -> None:
         rows.append(("", f"http://127.0.0.1:{daemon.metrics_port}/metrics", ""))
     screen.table(("what", "where", ""), rows)
 
-    known = len(postfix.deliveries())
+    known = set(postfix.deliveries())
     while True:
         time.sleep(_LOOK_EVERY)
-        arrived = postfix.deliveries()
-        if len(arrived) > known:
-            known = len(arrived)
-            newest = arrived[-1]
-            screen.heading(f"Arrived for {newest.recipient}")
-            screen.header(newest)
+        for delivery in postfix.deliveries():
+            if delivery not in known:
+                known.add(delivery)
+                screen.heading(f"Arrived for {delivery.recipient}")
+                screen.header(delivery)
 
 
 def _sample(world: World) -> Path:

@@ -8,8 +8,8 @@ What building it showed, on OpenDKIM 2.11 of Debian 12:
   then answers every message with 451; the reason goes to syslog alone.
 - All keys of a sender sign only where the SigningTable is a ``refile:``; in a
   plain file the last entry replaces the others.
-- Ed25519 keys it verifies with, but does not sign with: a message that is to be
-  signed with one is answered with 451.
+- Ed25519 keys it verifies with, but does not sign with: a message to be signed
+  with one is answered with 451.
 - In mode ``v`` it leaves 127.0.0.1 alone unless ``InternalHosts`` says otherwise.
 """
 

@@ -1,0 +1,124 @@
+"""Seals: how one of our daemons knows what another of them wrote.
+
+A seal is a comment at the end of the field's value,
+``(gatepost-seal v1 t=SECONDS m=MAC)``. The MAC is HMAC-SHA256 (RFC 2104, cut to
+128 bits) under the hosts' common secret, over the time, the value, and its
+*subject*: what of the message the results speak of. White space counts as one
+space however much there is, so that a seal survives refolding.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import re
+import struct
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable
+
+from gatepost.message import HeaderField
+
+SPREAD = 300.0
+"""Seconds by which the clocks of two hosts may differ: a seal from farther in the future is bad."""
+
+MAX_LENGTH = 64 * 1024
+"""Octets of a field's value; a longer one has no good seal."""
+
+_LABEL = b"gatepost-seal v1\0"
+_MAC_OCTETS = 16
+
+_RUN = re.compile(rb"[ \t\r\n]+")
+_OPENING = b"(gatepost-seal"
+_SEAL = re.compile(rb"\(gatepost-seal\s+v1\s+t=(\d{1,12})\s+m=([A-Za-z0-9_-]{22})\s*\)")
+_ANY_SEAL = re.compile(rb'(?<!\\)\([ \t\r\n]*+gatepost-seal(?![\w-])[^()\\"]*+\)', re.IGNORECASE)
+_SUBJECT_FIELDS = (b"from", b"date", b"message-id")
+_INITIALS = frozenset((b"F", b"f", b"D", b"d", b"M", b"m"))
+
+
+class Sealer:
+    """Seals values and opens seals. ``validity`` is how many seconds a seal is good. Holds no state."""
+
+    def __init__(self, secret: bytes, validity: float) -> None:
+        self._secret = secret
+        self._validity = validity
+
+    def seal(self, value: str, subject: bytes, now: float) -> str:
+        """Give *value* with a seal behind it, on a line of its own where the value is folded."""
+        seconds = int(now)
+        mac = self._mac(_squeezed(value.encode()), subject, seconds).decode("ascii")
+        gap = "\n\t" if "\n" in value else " "
+        return f"{value}{gap}(gatepost-seal v1 t={seconds} m={mac})"
+
+    def opened(self, value: bytes, subject: bytes, now: float) -> bool:
+        """Whether *value* ends in a seal of ours that is good at *now*, and was made for this *subject*."""
+        if len(value) > MAX_LENGTH:
+            return False
+        start = value.rfind(_OPENING)
+        if start < 0:
+            return False
+        seal = _SEAL.fullmatch(value[start:].rstrip(b" \t\r\n"))
+        if seal is None:
+            return False
+        seconds = int(seal[1])
+        mac = self._mac(_squeezed(value[:start]), subject, seconds)
+        return hmac.compare_digest(mac, seal[2]) and -SPREAD <= now - seconds <= self._validity
+
+    def _mac(self, value: bytes, subject: bytes, seconds: int) -> bytes:
+        text = b"".join((_LABEL, struct.pack(">QQ", seconds, len(value)), value, subject))
+        return urlsafe_b64encode(hmac.digest(self._secret, text, "sha256")[:_MAC_OCTETS])[:22]
+
+
+def without_seal(value: bytes) -> bytes:
+    """Give *value* without any seal comment, and without the white space in front of one."""
+    if b"gatepost-seal" not in value.lower():
+        return value
+    *parts, last = _ANY_SEAL.split(value)
+    return b"".join([part.rstrip(b" \t\r\n") for part in parts]) + last
+
+
+def message_subject(headers: Iterable[HeaderField]) -> bytes:
+    """Give what DKIM and DMARC results speak of: all From, Date and Message-ID fields.
+
+    These survive a content filter; the queue id and the body do not. Each
+    field is preceded by its length and each kind by its number, so that no
+    text can move from one field to another.
+    """
+    found: dict[bytes, list[bytes]] = {name: [] for name in _SUBJECT_FIELDS}
+    for name, value in headers:
+        if name[:1] not in _INITIALS:
+            continue
+        fields = found.get(name.lower().rstrip(b" \t"))
+        if fields is not None:
+            squeezed = _squeezed(value)
+            fields.append(struct.pack(">Q", len(squeezed)) + squeezed)
+    parts = [b"message\0"]
+    for fields in found.values():
+        parts.append(struct.pack(">Q", len(fields)))
+        parts += fields
+    return b"".join(parts)
+
+
+def spf_subject(client_address: str, helo: bytes, mail_from: bytes) -> bytes:
+    """Give what SPF results speak of (RFC 7208 §2.3, §2.4).
+
+    The address may be written in any way; the case of *helo* makes no
+    difference. *mail_from* is without angle brackets, empty for the null sender.
+    """
+    parts = [b"spf\0"]
+    for part in (_canonical_address(client_address), helo.lower(), mail_from):
+        parts += (struct.pack(">Q", len(part)), part)
+    return b"".join(parts)
+
+
+def _canonical_address(text: str) -> bytes:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return text.encode("utf-8", "surrogateescape")
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return str(address).encode("ascii")
+
+
+def _squeezed(text: bytes) -> bytes:
+    return _RUN.sub(b" ", text).strip(b" ")

@@ -1,0 +1,95 @@
+"""The secret under which results are sealed: a file that all daemons of a host share."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+LENGTH = 32
+"""Octets of a new secret, and the fewest that an existing one may have."""
+
+MAX_LENGTH = 4096
+"""Octets of the longest file that is taken for a secret."""
+
+
+class SecretError(Exception):
+    """There is no usable secret. The text is one line that says what to do."""
+
+
+def load_or_create(path: Path) -> bytes:
+    """Read the secret, and make one first if there is no such file.
+
+    A new file has mode 0640 and comes into being whole: of several daemons
+    that start at once, one makes it and all read the same. A missing directory
+    is made with mode 0750. Raises :class:`SecretError` for a file that is too
+    short or too long, that users outside its group can read or write, or that
+    cannot be read or made.
+    """
+    try:
+        return _load(path)
+    except FileNotFoundError:
+        pass
+    try:
+        _create(path)
+    except OSError as error:
+        raise SecretError(
+            f"{path}: cannot make the seal secret: {error.strerror}: "
+            f"let the daemon's user write to {path.parent}, or make the file with "
+            f"'openssl rand -out {path} {LENGTH}' (mode 0640, group of the daemons)"
+        ) from None
+    try:
+        return _load(path)
+    except FileNotFoundError:
+        raise SecretError(f"{path}: vanished while it was made: start the daemon again") from None
+
+
+def _load(path: Path) -> bytes:
+    """Read and check the file. FileNotFoundError is the caller's to handle."""
+    try:
+        with open(path, "rb", opener=_open) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise SecretError(f"{path}: not a regular file: name another file as seal_secret")
+            if status.st_mode & stat.S_IRWXO:
+                raise SecretError(f"{path}: open to every user of this host: 'chmod o= {path}'")
+            secret = file.read(MAX_LENGTH + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise SecretError(
+            f"{path}: cannot read the seal secret: {error.strerror}: "
+            f"let the group of the daemons read it ('chgrp GROUP {path}; chmod 0640 {path}')"
+        ) from None
+    if len(secret) < LENGTH:
+        raise SecretError(
+            f"{path}: {len(secret)} octets are too few for a secret, {LENGTH} are needed: "
+            "remove the file, and the next start makes a new one"
+        )
+    if len(secret) > MAX_LENGTH:
+        raise SecretError(f"{path}: longer than {MAX_LENGTH} octets: this is no secret; name another file")
+    return secret
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a FIFO must not hold up the start
+
+
+def _create(path: Path) -> None:
+    """Put a new secret at *path*, unless there is a file by then. Raises OSError."""
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+    try:
+        with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o640)  # whatever the umask
+            file.write(secrets.token_bytes(LENGTH))
+            file.flush()
+            os.fsync(descriptor)
+        # link, not rename: it never replaces the file of another daemon that was faster.
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -16,7 +16,6 @@ import gc
 import os
 import selectors
 import signal
-import socket
 import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import replace
@@ -32,9 +31,11 @@ from gatepost.service.child import HANDLED
 from gatepost.service.daemon import Build, ServiceError
 from gatepost.service.fleet import Fleet, Timing
 from gatepost.service.http import Responder
-from gatepost.service.listeners import Listener, Listeners, bind_metrics
+from gatepost.service.listeners import Listener, Listeners
 from gatepost.service.notify import Notifier
+from gatepost.service.page import Page
 from gatepost.service.status import Status, Tally
+from gatepost.service.wakeup import Wakeup
 from gatepost.service.watch import Watch
 from gatepost.service.workers import Closable, Generation, WorkerProcess, cause
 
@@ -105,10 +106,14 @@ class Supervisor:
     def _prepare(self, stack: contextlib.ExitStack) -> None:
         self._selector = selectors.DefaultSelector()
         stack.callback(self._selector.close)
-        self._responder = Responder(self._selector, lambda p, a: self._status.answer(p, a), time.monotonic)
-        self._metrics_listener: Listener | None = None
+        self._page = Page(
+            Responder(self._selector, lambda path, accept: self._status.answer(path, accept), time.monotonic)
+        )
+        stack.callback(self._page.close)
         self._listeners = Listeners()
-        self._catch_signals(stack)
+        self._wakeup = Wakeup(HANDLED)
+        stack.callback(self._wakeup.close)
+        self._selector.register(self._wakeup.reader, selectors.EVENT_READ, self._signalled)
 
         config = self._load()
         settings = self._settings(config)
@@ -120,8 +125,7 @@ class Supervisor:
         stack.callback(self._listeners.close)
         opened = self._listeners.open(settings.socket, owner)
         self._tell_inherited(inherited)
-        stack.callback(self._close_metrics)
-        self._listen_metrics(settings)
+        self._page.listen(settings.metrics)
         daemon = self._build(config)
         self._directory = scratch.make_directory(self._name, self._environment, owner)
         stack.callback(scratch.remove_directory, self._directory)
@@ -142,18 +146,6 @@ class Supervisor:
         self._fleet.generations.append(generation)
         self._fleet.populate(generation)
 
-    def _catch_signals(self, stack: contextlib.ExitStack) -> None:
-        reader, writer = socket.socketpair()
-        self._wakeup = (reader, writer)
-        for end in self._wakeup:
-            end.setblocking(False)
-            stack.callback(end.close)
-        before = {number: signal.signal(number, lambda _number, _frame: None) for number in HANDLED}
-        stack.callback(lambda: [signal.signal(number, handler) for number, handler in before.items()])
-        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-        stack.callback(signal.set_wakeup_fd, -1)
-        self._selector.register(reader, selectors.EVENT_READ, self._signalled)
-
     def _settings(self, config: Config) -> Settings:
         settings = config.daemons.get(self._name)
         if settings is None:
@@ -170,8 +162,8 @@ class Supervisor:
         """The sockets from systemd that are for this daemon, and its metrics address if there is one."""
         ours = []
         for entry in inherited_sockets(self._environment):
-            if entry.name == "metrics" and self._metrics_listener is None:
-                self._metrics_listener = Listener(entry.address, entry.socket, from_systemd=True)
+            if entry.name == "metrics" and self._page.adopt(entry):
+                self._log.event("info", "took the metrics address from systemd", address=entry.address)
             elif entry.name != self._name and entry.name in config.daemons:
                 self._log.event("warning", "left a socket from systemd to its own daemon", socket=entry.name)
                 entry.socket.close()
@@ -189,33 +181,14 @@ class Supervisor:
                 address=address,
             )
 
-    def _listen_metrics(self, settings: Settings) -> None:
-        """Serve the metrics page where the configuration says. Raises ServiceError, leaving all as it was."""
-        old = self._metrics_listener
-        if old is not None and old.from_systemd:
-            self._responder.listen(old.socket)
-            return
-        address = settings.metrics
-        if address is not None and old is not None and old.address == str(address):
-            return
-        self._metrics_listener = None if address is None else bind_metrics(address)
-        self._responder.listen(None if self._metrics_listener is None else self._metrics_listener.socket)
-        if old is not None:
-            old.close()
-
-    def _close_metrics(self) -> None:
-        self._responder.close()
-        if self._metrics_listener is not None:
-            self._metrics_listener.close()
-
     def _not_for(self, generation: Generation) -> list[Closable]:
         """The descriptors of ours that are no business of *generation*'s workers."""
         kept = {id(listener) for listener in generation.listeners}
         return [
             self._selector,
             self._notifier,
-            *self._wakeup,
-            *self._responder.sockets,
+            *self._wakeup.ends,
+            *self._page.sockets,
             *(listener.socket for listener in self._listeners.all if id(listener) not in kept),
         ]
 
@@ -227,12 +200,11 @@ class Supervisor:
             self._switch(generation)
         elif self._phase == "starting":
             self._phase = "running"
-            metrics = self._metrics_listener
             self._log.event(
                 "info",
                 "ready",
                 address=[listener.address for listener in generation.listeners],
-                metrics=None if metrics is None else metrics.address,
+                metrics=self._page.address,
                 workers=len(generation.workers),
             )
             self._notifier.ready(self._summary(generation))
@@ -291,7 +263,7 @@ class Supervisor:
             daemon = self._build(config)
             self._tell_fixed(config)
             opened = self._listeners.open(settings.socket, self._identity(config))
-            self._listen_metrics(settings)
+            self._page.listen(settings.metrics)
         except ConfigError as error:
             for problem in error.problems:
                 self._log.event("error", str(problem))
@@ -337,7 +309,7 @@ class Supervisor:
         self._fleet.drain(generation)
         self._listeners.keep_only(self._current.listeners)
         try:
-            self._listen_metrics(self._current.settings)
+            self._page.listen(self._current.settings.metrics)
         except ServiceError as error:
             self._log.event("error", str(error))
         self._watch = Watch(self._current.daemon.watched_files())
@@ -346,11 +318,7 @@ class Supervisor:
     # Stopping
 
     def _signalled(self, _events: int) -> None:
-        reader = self._wakeup[0]
-        try:
-            numbers = set(reader.recv(4096))
-        except BlockingIOError:
-            return
+        numbers = self._wakeup.arrived()
         if numbers & {signal.SIGTERM, signal.SIGINT}:
             self._stop()
         if signal.SIGHUP in numbers and self._phase != "stopping":
@@ -389,7 +357,7 @@ class Supervisor:
         if now < self._tick_due:
             return
         self._tick_due = now + self._timing.heartbeat / 2
-        self._responder.expire()
+        self._page.expire()
         self._fleet.reap()
         self._fleet.judge()
         if now >= self._watch_due:

@@ -211,7 +211,7 @@ class Service:
             log = os.open(self.log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.dup2(log, 2)
             sys.stderr = os.fdopen(log, "w")
-            environment = dict(self.environment)
+            environment = {"RUNTIME_DIRECTORY": str(self.directory), **self.environment}
             if self.passed:
                 # Their descriptors may be among the targets, so first out of the way.
                 spare = [os.dup2(passed.fileno(), 200 + i) for i, passed in enumerate(self.passed)]

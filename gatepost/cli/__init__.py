@@ -16,7 +16,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from gatepost.cli.status import INTERRUPTED, PIPE_CLOSED, USAGE
+from gatepost.cli.status import CONFIGURATION, INTERRUPTED, PIPE_CLOSED, USAGE
 
 COMMANDS = {
     "run": "run one daemon, in the foreground",
@@ -74,7 +74,16 @@ def _run(name: str, arguments: list[str]) -> int:
         allow_abbrev=False,
     )
     command.add_arguments(parser)
-    status: int = command.main(parser.parse_args(arguments))
+    try:
+        status: int = command.main(parser.parse_args(arguments))
+    except Exception as error:
+        # Imported only now, as most commands have no configuration to fail on.
+        from gatepost.config.errors import ConfigError
+
+        if not isinstance(error, ConfigError):
+            raise
+        print(error, file=sys.stderr)
+        return CONFIGURATION
     return status
 
 

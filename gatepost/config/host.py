@@ -13,7 +13,11 @@ from dataclasses import dataclass
 def _name() -> str:
     """The host's full name; only a short one is looked up, as that may take a while when DNS is down."""
     name = socket.gethostname()
-    return name if "." in name else socket.getfqdn(name)
+    if "." in name:
+        return name
+    full = socket.getfqdn(name)
+    # Where nobody knows the name, "localhost" may come back.
+    return full if full.startswith(f"{name}.") else name
 
 
 def _user_exists(name: str) -> bool:

@@ -7,6 +7,7 @@ arguments.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,14 +15,17 @@ from pathlib import Path as FilePath
 
 from pydantic import BaseModel, ValidationError
 
-from gatepost.config import document
+from gatepost.config import compose
 from gatepost.config.checks import Finding, check_common, check_daemons, warn_common
-from gatepost.config.document import Document, DocumentError, Path
+from gatepost.config.document import Document, Path
 from gatepost.config.errors import ConfigError, Problem
 from gatepost.config.explain import explain
+from gatepost.config.flaws import DocumentError, place_at
 from gatepost.config.host import Host
 from gatepost.config.settings import KINDS, Config, Daemon
 from gatepost.config.words import did_you_mean, listed, quoted
+
+_LONGEST_FILE = 16 * 1024 * 1024
 
 _DAEMON_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -55,14 +59,16 @@ def read(path: FilePath) -> Loaded:
 def parse(text: str, file: str, host: Host) -> Loaded:
     """Read *text*, which is called *file* in problems, for *host*. Raises ConfigError."""
     try:
-        source = document.parse(text)
+        source = compose.parse(text)
     except DocumentError as error:
         flaws = [Problem(file, *place, "", fault) for place, fault in error.flaws]
         raise ConfigError(flaws) from None
     reading = _Reading(file, source, host)
     config = reading.config()
     if config is None or reading.problems:
-        raise ConfigError(sorted(set(reading.problems), key=lambda problem: (problem.line, problem.column)))
+        raise ConfigError(
+            sorted(dict.fromkeys(reading.problems), key=lambda problem: (problem.line, problem.column))
+        )
     warnings = warn_common(config, authserv_id_given="authserv_id" in source.root.entries)
     return Loaded(
         config, tuple(_problem(file, source, found.path, found.text) for found in warnings), file, source
@@ -180,16 +186,18 @@ def _text(path: FilePath) -> str:
     """Give the file's text. Raises ConfigError."""
     try:
         with path.open("rb") as file:
-            data = file.read(document.LONGEST_FILE + 1)
+            data = file.read(_LONGEST_FILE + 1)
     except (OSError, ValueError) as error:
         raise ConfigError([Problem(str(path), 0, 0, "", _unreadable(error))]) from None
-    if len(data) > document.LONGEST_FILE:
-        text = f"larger than {document.LONGEST_FILE // 1024**2} MB; that cannot be a configuration"
+    if len(data) > _LONGEST_FILE:
+        text = f"larger than {_LONGEST_FILE // 1024**2} MB; that cannot be a configuration"
         raise ConfigError([Problem(str(path), 0, 0, "", text)])
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
-        return data.decode("utf-8-sig")
+        return data.decode()
     except UnicodeDecodeError as error:
-        place = document.place_at(data[: error.start].decode("utf-8-sig"), error.start)
+        sound = data[: error.start].decode()
+        place = place_at(sound, len(sound))
         text = "not UTF-8 from here on; save the file in that encoding"
         raise ConfigError([Problem(str(path), *place, "", text)]) from None
 

@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, PlainValidator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, PlainValidator
 from pydantic_core import CoreSchema, core_schema
 
 from gatepost.config import addresses
@@ -142,7 +142,9 @@ class _SocketMapping(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    address: Annotated[addresses.SocketAddress, PlainValidator(_parse_socket_text)]
+    address: Annotated[addresses.SocketAddress, PlainValidator(_parse_socket_text)] = Field(
+        examples=["unix:/run/gatepost/verify"]
+    )
     mode: Annotated[int, PlainValidator(parse_mode)] | None = None
     group: str | None = None
 

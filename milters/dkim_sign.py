@@ -15,7 +15,7 @@ from gatepost.authres.border import FIELD_NAME
 from gatepost.authres.result import Result
 from gatepost.authres.write import format_value
 from gatepost.config.settings import DkimSign
-from gatepost.dkim.keys import KeySources
+from gatepost.dkim.keys.sources import KeySources
 from gatepost.dkim.sign import DEFAULT_HEADERS, DEFAULT_OVERSIGN, Signing, SigningPolicy
 from gatepost.dkim.signature import SignatureError, parse_signature
 from gatepost.dkim.signing_key import KeyUnavailableError, SigningKey
@@ -28,6 +28,8 @@ from milters.handler import Change, DeleteHeader, Disposition, Examination, Inse
 from milters.replies import Ignored, refusal
 
 _SIGNATURE = b"DKIM-Signature"
+_COMPLAIN_EVERY = 60.0
+"""Seconds between two looks for key files that changed into something that is no key."""
 
 
 @dataclass(slots=True)
@@ -59,6 +61,8 @@ class DkimSignHandler:
         self.never_sign_to = frozenset(entry.lower() for entry in settings.never_sign_to)
         self._ignored = HostList(settings.ignore_hosts)
         self._origins = [_origin(entry) for entry in settings.sign_for]
+        self._complained: dict[str, None] = {}
+        self._complain_at = 0.0
         self.needs = self._needs()
 
     def _needs(self) -> Needs:
@@ -78,7 +82,20 @@ class DkimSignHandler:
         envelope = message.envelope
         if self._ignored and self._ignored.matches(envelope.client_name, envelope.client_address):
             return Ignored(message, self.tools.log, self.tools.metrics)
+        now = self.tools.clock()
+        if now >= self._complain_at:
+            self._complain_at = now + _COMPLAIN_EVERY
+            self._complain()
         return _Signing(self, message)
+
+    def _complain(self) -> None:
+        """Say, once, of each key file that changed into no key: its former key goes on signing."""
+        refused = dict.fromkeys(map(str, self.tools.keys.refused_changes()))
+        for problem in refused.keys() - self._complained.keys():
+            self.tools.log.event(
+                "error", "changed key file refused, its former key is still in use", problem=problem
+            )
+        self._complained = refused
 
     def origin(self, envelope: Envelope) -> str:
         """Which rule makes this client one of ours; "" where none does."""

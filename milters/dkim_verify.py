@@ -16,6 +16,7 @@ from gatepost.address import AddressError, author
 from gatepost.authres.border import FIELD_NAME, Border, Claim
 from gatepost.authres.read import ARParseError, read
 from gatepost.authres.seal import Sealer, message_subject, without_seal
+from gatepost.authres.unsealed import read_unsealed
 from gatepost.authres.write import format_value
 from gatepost.config.settings import DkimVerify
 from gatepost.dkim.record import parse_record
@@ -271,7 +272,8 @@ class _Verifying:
 
 def _tells_dkim(claim: Claim) -> bool:
     try:
-        return any(result.method == "dkim" for result in read(claim.value).results)
+        parsed = read(claim.value) if claim.sealed else read_unsealed(claim.value)
+        return any(result.method == "dkim" for result in parsed.results)
     except ARParseError:
         return False
 

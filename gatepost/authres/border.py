@@ -25,12 +25,14 @@ class Claim:
     """A field that bears our authserv-id.
 
     ``index`` counts the message's Authentication-Results fields from 1, as the
-    milter protocol does. ``believed`` fields were written by us for this
-    message; the others are forged, or too old.
+    milter protocol does. ``sealed`` fields were written by us for this message.
+    ``believed`` are these, and all from a client that the operator believes
+    unsealed; the others are forged, or too old.
     """
 
     index: int
     value: bytes
+    sealed: bool
     believed: bool
 
 
@@ -51,17 +53,21 @@ class Border:
         found = []
         index = 0
         for name, value in message.headers:
-            if name.lower() == _KEY:
+            # White space before the colon is obsolete syntax (RFC 5322 §4.5), and no way around us.
+            if name.rstrip(b" \t").lower() == _KEY:
                 index += 1
                 if claims(value, self._ids):
                     found.append((index, value))
         if not found:
             return []
         envelope = message.envelope
-        if envelope.client_address in self._believe_unsealed:
-            return [Claim(index, value, True) for index, value in found]
         if inside:
             subject = message_subject(message.headers)
         else:
             subject = spf_subject(envelope.client_address, envelope.helo, envelope.mail_from)
-        return [Claim(index, value, self._sealer.opened(value, subject, now)) for index, value in found]
+        trusted = envelope.client_address in self._believe_unsealed
+        judged = []
+        for index, value in found:
+            sealed = self._sealer.opened(value, subject, now)
+            judged.append(Claim(index, value, sealed, believed=sealed or trusted))
+        return judged

@@ -19,8 +19,11 @@ class SecretError(Exception):
     """There is no usable secret. The text is one line that says what to do."""
 
 
-def load_or_create(path: Path) -> bytes:
+def load_or_create(path: Path, group: int | None = None) -> bytes:
     """Read the secret, and make one first if there is no such file.
+
+    *group* is the number of the group that a new file, and the directory made
+    for it, belong to: that of the daemons, where the caller is still root.
 
     A new file has mode 0640 and comes into being whole: of several daemons
     that start at once, one makes it and all read the same. A missing directory
@@ -33,7 +36,7 @@ def load_or_create(path: Path) -> bytes:
     except FileNotFoundError:
         pass
     try:
-        _create(path)
+        _create(path, group)
     except OSError as error:
         raise SecretError(
             f"{path}: cannot make the seal secret: {error.strerror}: "
@@ -77,14 +80,17 @@ def _open(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)  # a FIFO must not hold up the start
 
 
-def _create(path: Path) -> None:
+def _create(path: Path, group: int | None) -> None:
     """Put a new secret at *path*, unless there is a file by then. Raises OSError."""
-    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    if not path.parent.exists():
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        _give(path.parent, group)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
     try:
         with open(descriptor, "wb") as file:
             os.fchmod(descriptor, 0o640)  # whatever the umask
+            _give(descriptor, group)
             file.write(secrets.token_bytes(LENGTH))
             file.flush()
             os.fsync(descriptor)
@@ -93,3 +99,8 @@ def _create(path: Path) -> None:
             os.link(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _give(place: Path | int, group: int | None) -> None:
+    if group is not None and os.geteuid() == 0:
+        os.chown(place, -1, group)

@@ -50,9 +50,10 @@ def _unprepared(loaded: Loaded) -> Iterable[Problem]:
     found: dict[Problem, None] = {}
     for name in loaded.config.daemons:
         try:
-            prepare(loaded.config, name)
+            problems = prepare(loaded.config, name).check()
         except ConfigError as error:
-            found.update(dict.fromkeys(map(loaded.locate, error.problems)))
+            problems = error.problems
+        found.update(dict.fromkeys(map(loaded.locate, problems)))
     return found
 
 

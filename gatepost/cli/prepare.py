@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Protocol
 
 from gatepost.config.errors import ConfigError, Problem
-from gatepost.config.settings import Config
+from gatepost.config.settings import Config, DkimSign, DkimVerify
 from gatepost.config.words import did_you_mean, listed, quoted
+from gatepost.service.daemon import Daemon
+from milters.assembly import dkim_sign_daemon, dkim_verify_daemon
 
-if TYPE_CHECKING:
-    from gatepost.service.daemon import Daemon as Prepared
+
+class Prepared(Daemon, Protocol):
+    """A daemon that could start, and can look further than a start does."""
+
+    def check(self) -> Sequence[Problem]:
+        """What is wrong with files that are only read when they are needed."""
 
 
 def prepare(config: Config, name: str) -> Prepared:
@@ -23,4 +30,7 @@ def prepare(config: Config, name: str) -> Prepared:
     if settings is None:
         hint = did_you_mean(name, config.daemons) or f" (there are {listed(config.daemons, 'and')})"
         raise ConfigError([Problem("", 0, 0, "", f"no daemon is called {quoted(name)}{hint}")])
-    raise NotImplementedError(settings.kind)
+    if isinstance(settings, DkimVerify):
+        return dkim_verify_daemon(config, name, settings)
+    assert isinstance(settings, DkimSign)
+    return dkim_sign_daemon(config, name, settings)

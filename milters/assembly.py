@@ -1,0 +1,160 @@
+"""How a milter daemon is put together from the configuration: before the fork what is read, after it what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from socket import socket
+
+from gatepost.authres.border import Border
+from gatepost.authres.seal import Sealer
+from gatepost.authres.secret import SecretError, load_or_create
+from gatepost.authres.strip import Ids
+from gatepost.config.errors import ConfigError, Problem
+from gatepost.config.settings import Config, Daemon, DkimSign, DkimVerify
+from gatepost.dkim.keys.sources import build as build_keys
+from gatepost.dns.budget import Budget
+from gatepost.dns.resolver import Resolver
+from gatepost.dns.zone import Zone, ZoneError, load_zone
+from gatepost.log import Logger
+from gatepost.metrics import Metrics
+from gatepost.networks import Networks
+from gatepost.service.daemon import Worker
+from gatepost.service.privileges import identity
+from gatepost.suffixes import public_suffix_test
+from milters import dkim_sign, dkim_verify
+from milters.handler import Handler
+from milters.libmilter import LibmilterWorker
+from milters.server import MilterWorker
+
+
+@dataclass
+class MilterDaemon:
+    """A daemon as the service knows it.
+
+    ``serve`` makes its handler, and what lives with it, in a worker. ``check_all``
+    finds what is wrong with things that are only read when they are needed.
+    """
+
+    name: str
+    settings: Daemon
+    serve: Callable[[Logger, Metrics], _Served]
+    files: Sequence[Path] = ()
+    check_all: Callable[[], Sequence[Problem]] = list
+
+    def watched_files(self) -> Sequence[Path]:
+        """The files that were read to build it."""
+        return self.files
+
+    def check(self) -> Sequence[Problem]:
+        """What a start would not find: it takes too long."""
+        return self.check_all()
+
+    def worker(self, log: Logger, metrics: Metrics) -> Worker:
+        """Make the serving side, on the engine that the configuration names."""
+        served = self.serve(log, metrics)
+        engine = LibmilterWorker if self.settings.engine == "libmilter" else MilterWorker
+        return _Worker(
+            served,
+            engine(
+                served.handler,
+                limits=self.settings.limits,
+                log=log,
+                on_internal_error=self.settings.on_internal_error,
+                metrics=metrics,
+            ),
+        )
+
+
+@dataclass
+class _Served:
+    """A handler, and the resolver that it asks, if it does."""
+
+    handler: Handler
+    resolver: Resolver | None = None
+
+
+@dataclass
+class _Worker:
+    """The engine, and the resolver that ends after it."""
+
+    served: _Served
+    engine: Worker = field(repr=False)
+
+    async def start(self, sockets: Sequence[socket]) -> None:
+        await self.engine.start(sockets)
+
+    async def stop(self, grace: float) -> None:
+        await self.engine.stop(grace)
+        if self.served.resolver is not None:
+            await self.served.resolver.close()
+
+
+def dkim_verify_daemon(config: Config, name: str, settings: DkimVerify) -> MilterDaemon:
+    """The daemon dkim-verify. Raises ConfigError where the zone file or the seal's secret cannot be used."""
+    zone = _zone(config)
+    ids = Ids(config.authserv_id, config.authserv_aliases)
+    sealer = Sealer(_secret(config, settings), config.seal_validity)
+    border = Border(ids, sealer, Networks(config.believe_unsealed_from))
+    is_public_suffix = public_suffix_test()
+
+    def serve(log: Logger, metrics: Metrics) -> _Served:
+        resolver = Resolver(config.dns, zone=zone, observer=metrics)
+        tools = dkim_verify.Tools(
+            authserv_id=config.authserv_id,
+            trusted=Networks(config.trusted_networks),
+            border=border,
+            sealer=sealer,
+            removes_seals=removes_seals(config, name),
+            is_public_suffix=is_public_suffix,
+            resolver=resolver,
+            new_budget=partial(Budget, config.dns),
+            log=log,
+            metrics=metrics,
+        )
+        return _Served(dkim_verify.DkimVerifyHandler(name, settings, tools), resolver)
+
+    files = [path for path in (config.dns.zone, config.seal_secret) if path is not None]
+    return MilterDaemon(name, settings, serve, files)
+
+
+def dkim_sign_daemon(config: Config, name: str, settings: DkimSign) -> MilterDaemon:
+    """The daemon dkim-sign. Raises ConfigError where keys or tables cannot be used."""
+    keys = build_keys(settings, option=f"daemons.{name}")
+
+    def serve(log: Logger, metrics: Metrics) -> _Served:
+        tools = dkim_sign.Tools(
+            authserv_id=config.authserv_id,
+            trusted=Networks(config.trusted_networks),
+            keys=keys,
+            log=log,
+            metrics=metrics,
+        )
+        return _Served(dkim_sign.DkimSignHandler(name, settings, tools))
+
+    return MilterDaemon(name, settings, serve, keys.watched_files(), keys.check_all)
+
+
+def removes_seals(config: Config, name: str) -> bool:
+    """Whether *name* is the last of our daemons on the way, so that no mailbox holds a seal to be copied."""
+    verifiers = [name for name, settings in config.daemons.items() if settings.kind == "dkim-verify"]
+    return name == verifiers[-1]
+
+
+def _zone(config: Config) -> Zone | None:
+    if config.dns.zone is None:
+        return None
+    try:
+        return load_zone(config.dns.zone)
+    except ZoneError as error:
+        raise ConfigError([Problem("", 0, 0, "dns.zone", str(error))]) from None
+
+
+def _secret(config: Config, settings: Daemon) -> bytes:
+    wanted = identity(settings.user or config.user, settings.group or config.group)
+    try:
+        return load_or_create(config.seal_secret, wanted.gid if wanted else None)
+    except SecretError as error:
+        raise ConfigError([Problem("", 0, 0, "seal_secret", str(error))]) from None

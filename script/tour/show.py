@@ -13,6 +13,7 @@ from tests.harness.delivery import Delivery
 
 _SHOWN = ("Authentication-Results", "DKIM-Signature", "From", "Subject")
 _LONG_VALUE = re.compile(r"\b(b|bh)=([A-Za-z0-9+/]{10})[A-Za-z0-9+/=\s]+")
+_LONG_LIST = re.compile(r"\bh=([^;]{24}[^;:]*:)[^;]{12,}")
 _INDENT = "      "
 
 
@@ -40,10 +41,11 @@ class Screen:
         self.line(textwrap.fill(text, self._width, initial_indent="    ", subsequent_indent="    "))
 
     def header(self, delivery: Delivery) -> None:
-        """The fields of a mail that matter here, from the top, long base64 cut short."""
+        """The fields of a mail that matter here, from the top, what is long in a signature cut short."""
         for name in _SHOWN:
             for value in delivery.values(name):
                 value = _LONG_VALUE.sub(r"\1=\2…", " ".join(value.split()))
+                value = _LONG_LIST.sub(r"h=\1…", value)
                 text = textwrap.fill(
                     f"{name}: {value}",
                     self._width,

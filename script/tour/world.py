@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from tests.harness.daemon import Daemon
+from tests.harness.daemon import Daemon, Installation
 from tests.harness.delivery import Delivery
 from tests.harness.dns_server import DnsServer
 from tests.harness.keys import KeyPair, ed25519_key, rsa_key
@@ -85,7 +85,9 @@ class World:
                 verify, sign = self._start_opendkim(starting)
             else:
                 verify, sign = self._start_gatepost(starting)
-            self._layout = starting.enter_context(layout_a(border=[verify], outward=[sign]))
+            # Behind the filter gatepost's verifier keeps what it sealed itself; OpenDKIM would begin anew.
+            inward = [] if self.opendkim else [verify]
+            self._layout = starting.enter_context(layout_a(border=[verify], inward=inward, outward=[sign]))
             self._running = starting.pop_all()
         return self
 
@@ -96,11 +98,12 @@ class World:
 
     def _start_gatepost(self, starting: ExitStack) -> tuple[str, str]:
         keys = [self._key_entry(key) for key in self.ours]
-        sections: Mapping[str, Mapping[str, Any]] = {"dkim-verify": {}, "dkim-sign": {"keys": keys}}
-        common = {"authserv_id": AUTHSERV_ID, "dns": {"nameservers": [self.dns_address]}}
-        for name, section in sections.items():
-            daemon = Daemon(self.directory, name, section, common=common)
-            self.daemons[name] = starting.enter_context(daemon)
+        installation = Installation(
+            self.directory,
+            {"dkim-verify": {}, "dkim-sign": {"keys": keys}},
+            {"authserv_id": AUTHSERV_ID, "dns": {"nameservers": [self.dns_address]}},
+        )
+        self.daemons = starting.enter_context(installation).daemons
         return self.daemons["dkim-verify"].milter, self.daemons["dkim-sign"].milter
 
     def _key_entry(self, key: KeyPair) -> dict[str, str]:

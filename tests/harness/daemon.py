@@ -9,8 +9,10 @@ import socket
 import sys
 import threading
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
 import yaml
@@ -57,54 +59,32 @@ class Notifications:
 
 
 class Daemon:
-    """One running ``gatepost run NAME``, as a context manager.
+    """One ``gatepost run NAME`` on the configuration *file*, as a context manager.
 
-    *options* is the daemon's own section; its socket and metrics address are
-    free ports unless given there. *common* is the rest of the file. The
-    directory holds gatepost.yaml and the log; the seal's secret lies there
-    too, so daemons in one directory believe each other.
+    ``milter`` is its default socket as Postfix writes it. Made by Installation.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        name: str,
-        options: Mapping[str, Any] | None = None,
-        *,
-        common: Mapping[str, Any] | None = None,
-        arguments: Sequence[str] = (),
-    ) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+    def __init__(self, name: str, file: Path) -> None:
         self.name = name
         self.port, self.metrics_port = free_port(), free_port()
         self.milter = f"inet:{LOOPBACK}:{self.port}"
-        self.file = directory / f"{name}.yaml"
-        self._common = {
-            "authserv_id": "mail.example.nl",
-            "seal_secret": str(directory / "seal.key"),
-            **(common or {}),
-        }
-        self._fixed = {
+        notifications = file.with_name(f"{name}.notify")
+        self._notifications = notifications
+        self._told: Notifications | None = None
+        self.process = Process(
+            [sys.executable, "-m", "gatepost", "run", name, "--config", str(file)],
+            file.with_name(f"{name}.log"),
+            ready=lambda: self.told.count("READY=1") > 0,
+            environment={**os.environ, "NOTIFY_SOCKET": str(notifications)},
+        )
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The options that say where it listens."""
+        return {
             "socket": f"inet:{self.port}@{LOOPBACK}",
             "metrics": f"{LOOPBACK}:{self.metrics_port}",
         }
-        self.configure(options or {})
-        self._notifications = Path(f"{self.file}.notify")
-        self._told: Notifications | None = None
-        self._process = Process(
-            [sys.executable, "-m", "gatepost", "run", name, "--config", str(self.file), *arguments],
-            directory / f"{name}.log",
-            ready=self._ready,
-            environment={**os.environ, "NOTIFY_SOCKET": str(self._notifications)},
-        )
-
-    def configure(self, options: Mapping[str, Any]) -> None:
-        """Write the configuration with other options for this daemon; reload() makes it effective."""
-        section = {**self._fixed, **options}
-        self.file.write_text(yaml.safe_dump({**self._common, "daemons": {self.name: section}}))
-
-    def _ready(self) -> bool:
-        return self._told is not None and self._told.count("READY=1") > 0
 
     @property
     def told(self) -> Notifications:
@@ -113,16 +93,11 @@ class Daemon:
             raise RuntimeError(f"{self.name} is not running")
         return self._told
 
-    @property
-    def process(self) -> Process:
-        """The process itself."""
-        return self._process
-
     def start(self) -> Self:
-        """Start the daemon and wait for its READY=1."""
+        """Start the daemon and wait for its READY=1. Raises RuntimeError, with its log, when it ends instead."""
         self._told = Notifications(self._notifications)
         try:
-            self._process.start()
+            self.process.start()
         except BaseException:
             self.stop()
             raise
@@ -131,22 +106,21 @@ class Daemon:
     def reload(self, timeout: float = 15.0) -> None:
         """Have it read the configuration again (SIGHUP), and wait until it is ready once more."""
         before = self.told.count("READY=1")
-        self._process.signal(signal.SIGHUP)
+        self.process.signal(signal.SIGHUP)
         wait_for(lambda: self.told.count("READY=1") > before, f"reload of {self.name}", timeout)
 
     def log(self) -> str:
         """All that it has written to standard error."""
-        return self._process.output()
+        return self.process.output()
 
     def metrics(self) -> dict[str, float]:
         """The samples of /metrics, by name with labels as printed: ``gatepost_messages_total{...}``."""
         with urllib.request.urlopen(f"http://{LOOPBACK}:{self.metrics_port}/metrics", timeout=10) as page:
-            text = page.read().decode()
-        return {sample: float(value) for sample, value in _SAMPLE.findall(text)}
+            return samples(page.read().decode())
 
     def stop(self) -> int | None:
         """Stop it by SIGTERM and return its exit status."""
-        status = self._process.stop(timeout=40)
+        status = self.process.stop(timeout=40)
         if self._told is not None:
             self._told.close()
             self._told = None
@@ -155,5 +129,59 @@ class Daemon:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
+
+
+class Installation:
+    """A directory with one gatepost.yaml, and the daemons that it names; all of them run in the ``with``.
+
+    *daemons* maps names to their sections; sockets and metrics addresses are
+    free ports unless given there. *common* is the rest of the file.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        daemons: Mapping[str, Mapping[str, Any]],
+        common: Mapping[str, Any] | None = None,
+    ) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.file = directory / "gatepost.yaml"
+        self._common = {
+            "authserv_id": "mail.example.nl",
+            "seal_secret": str(directory / "seal.key"),
+            **(common or {}),
+        }
+        self._sections: dict[str, Mapping[str, Any]] = {}
+        self.daemons = {name: Daemon(name, self.file) for name in daemons}
+        self.configure(daemons)
+        self._running = ExitStack()
+
+    def __getitem__(self, name: str) -> Daemon:
+        return self.daemons[name]
+
+    def configure(self, daemons: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write other sections for the daemons named; their reload() makes them effective."""
+        self._sections |= daemons
+        written = {name: {**self[name].addresses, **options} for name, options in self._sections.items()}
+        self.file.write_text(yaml.safe_dump({**self._common, "daemons": written}))
+
+    def __enter__(self) -> Self:
+        with ExitStack() as starting:
+            for daemon in self.daemons.values():
+                starting.enter_context(daemon)
+            self._running = starting.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running.close()
+
+
+def samples(text: str) -> dict[str, float]:
+    """The samples in Prometheus' text format, by name with labels as printed."""
+    return {sample: float(value) for sample, value in _SAMPLE.findall(text)}

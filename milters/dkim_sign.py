@@ -178,7 +178,7 @@ class _Signing:
             try:
                 mailbox = author(values)
             except AddressError as error:
-                reasons.append(f"{header}: {error}")
+                reasons.append(f"{header.title()}: {error}")
                 continue
             self._sender = mailbox.domain
             keys = self._tools.keys.find(mailbox.local_part, mailbox.domain)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from gatepost.config.errors import Problem
 from gatepost.dkim.keys.dataset import Dataset
 from gatepost.dkim.keys.keycache import KeyCache
 from gatepost.dkim.keys.keydata import KeyFormatError, PrivateKey
-from gatepost.dkim.keys.keyfile import KeyFileError
+from gatepost.dkim.keys.keyfile import KeyFileError, KeyFileMissingError
 from gatepost.dkim.keys.keytable import SENDERS_DOMAIN, KeyRow, read_key_table
-from gatepost.dkim.keys.names import identity_for, is_file_name
+from gatepost.dkim.keys.names import identity_for
 from gatepost.dkim.keys.report import Report
 from gatepost.dkim.keys.signingtable import SigningRow, read_signing_table
 from gatepost.dkim.keys.source import Explanation
 from gatepost.dkim.signing_key import KeyUnavailableError, SigningKey
+
+_IN_LINE = "the key in this line"
 
 
 class Tables:
@@ -43,29 +44,49 @@ class Tables:
         self._place = signing_report.file or signing_report.option
 
     def find(self, local_part: str, domain: str) -> list[SigningKey]:
-        """All keys for the sender. Raises KeyUnavailableError where one cannot be read."""
+        """All keys for the sender. Raises KeyUnavailableError where one cannot be read.
+
+        A key that only the sender's domain names may be missing while another
+        rule gives one: rules for all domains stand behind those for some.
+        """
         keys: dict[tuple[str, str], SigningKey] = {}
-        for rule, row in self._matching(local_part, domain):
+        missing = ""
+        for rule in self._senders.match(local_part, domain):
+            row = self._row(rule, domain)
+            if row is None:
+                missing = missing or self._no_row(rule)
+                continue
             name = (row.domain or domain, row.selector)
-            if name not in keys:
-                identity = identity_for(rule.identity or self._identity, name[0], domain)
-                keys[name] = SigningKey(*name, self._private(row, domain), identity)
+            if name in keys:
+                continue
+            try:
+                private = self._private(row, domain)
+            except KeyFileMissingError as error:
+                if SENDERS_DOMAIN not in row.data:
+                    raise KeyUnavailableError(str(error)) from None
+                missing = missing or str(error)
+            except KeyFileError as error:
+                raise KeyUnavailableError(str(error)) from None
+            except KeyFormatError as error:
+                raise KeyUnavailableError(f"{self._keys.file}:{row.line}: {_IN_LINE} {error}") from None
+            else:
+                keys[name] = SigningKey(
+                    *name, private, identity_for(rule.identity or self._identity, name[0], domain)
+                )
+        if missing and not keys:
+            raise KeyUnavailableError(missing)
         return list(keys.values())
 
     def explain(self, local_part: str, domain: str) -> Explanation:
         """The lines of the signing table that fit the sender."""
-        lines = [rule.line for rule, _ in self._matching(local_part, domain)]
-        if lines:
-            return Explanation(True, ", ".join(f"{self._place}:{line}" for line in lines))
-        named = [rule.line for rule in self._senders.match(local_part, domain)]
-        if named:
-            text = (
-                f"{self._place}:{named[0]} asks for a key named after the sender's domain, and there is none"
-            )
+        rules = self._senders.match(local_part, domain)
+        if not rules:
+            text = f"none of the {len(self._senders)} rules in {self._place} is for this sender"
             return Explanation(False, text)
-        return Explanation(
-            False, f"none of the {len(self._senders)} rules in {self._place} is for this sender"
-        )
+        with_key = [rule for rule in rules if self._row(rule, domain) is not None]
+        if not with_key:
+            return Explanation(True, self._no_row(rules[0]))
+        return Explanation(True, ", ".join(f"{self._place}:{rule.line}" for rule in with_key))
 
     def check_all(self) -> list[Problem]:
         """Read every key whose place does not depend on the sender."""
@@ -75,9 +96,13 @@ class Tables:
                 continue
             try:
                 self._private(row, "")
-            except KeyUnavailableError as error:
-                column = 1 if row.line else 0
-                problems.append(Problem(self._keys.file, row.line, column, self._option, str(error)))
+            except KeyFileError as error:
+                text = str(error)
+            except KeyFormatError as error:
+                text = f"{_IN_LINE} {error}"
+            else:
+                continue
+            problems.append(Problem(self._keys.file, row.line, 1 if row.line else 0, self._option, text))
         return problems
 
     def watched_files(self) -> list[Path]:
@@ -88,28 +113,16 @@ class Tables:
         """Key files that have changed and cannot be used."""
         return self._cache.refused_changes()
 
-    def _matching(self, local_part: str, domain: str) -> Iterator[tuple[SigningRow, KeyRow]]:
-        for rule in self._senders.match(local_part, domain):
-            # Reading the table has made sure of all other names.
-            row = self._keys.get(domain if rule.key == SENDERS_DOMAIN else rule.key)
-            if row is not None:
-                yield rule, row
+    def _row(self, rule: SigningRow, domain: str) -> KeyRow | None:
+        """The key that *rule* names; None only where the sender's *domain* is the name, and there is no such key."""
+        return self._keys.get(domain if rule.key == SENDERS_DOMAIN else rule.key)
+
+    def _no_row(self, rule: SigningRow) -> str:
+        return f"{self._place}:{rule.line} asks for a key named after the sender's domain, and the key table has none"
 
     def _private(self, row: KeyRow, domain: str) -> PrivateKey:
-        """The key of *row*, for the sender's *domain*. Raises KeyUnavailableError."""
+        """The key of *row*, for the sender's *domain*. Raises KeyFileError, KeyFormatError."""
         if not row.is_path:
-            try:
-                return self._cache.inline(row.data)
-            except KeyFormatError as error:
-                raise KeyUnavailableError(
-                    f"{self._keys.file}:{row.line}: the key in this line {error}"
-                ) from None
-        path = row.data
-        if SENDERS_DOMAIN in path:
-            if not is_file_name(domain):
-                raise KeyUnavailableError(f"{path}: the sender's domain cannot be part of a file name")
-            path = path.replace(SENDERS_DOMAIN, domain)
-        try:
-            return self._cache.get(path)
-        except KeyFileError as error:
-            raise KeyUnavailableError(str(error)) from None
+            return self._cache.inline(row.data)
+        # KeySources.find lets no domain through that could lead elsewhere.
+        return self._cache.get(row.data.replace(SENDERS_DOMAIN, domain))

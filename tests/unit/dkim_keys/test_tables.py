@@ -132,10 +132,13 @@ def test_a_key_table_of_patterns(tables: Tables) -> None:
 def test_a_key_named_after_the_senders_domain(tables: Tables) -> None:
     found = tables.build("example.nl example.nl:mail:<key>\n", "* %\n")
     assert names(found, "anna@example.nl") == [("example.nl", "mail", "")]
-    assert names(found, "anna@example.org") == []
-    assert found.explain("anna", "example.org") == (
-        f"{tables.senders}:1 asks for a key named after the sender's domain, and there is none"
+    expected = (
+        f"{tables.senders}:1 asks for a key named after the sender's domain, and the key table has none"
     )
+    with pytest.raises(KeyUnavailableError) as caught:
+        found.find("anna", "example.org")
+    assert str(caught.value) == expected
+    assert found.explain("anna", "example.org") == expected
 
 
 def test_a_file_named_after_the_senders_domain(tables: Tables, keys: Keys) -> None:
@@ -146,6 +149,22 @@ def test_a_file_named_after_the_senders_domain(tables: Tables, keys: Keys) -> No
         found.find("anna", "example.org")
     assert names(found, "anna@../example.nl") == []
     assert found.check_all() == []
+
+
+@pytest.mark.parametrize("fallback", ["%", "path"])
+def test_a_rule_for_all_domains_may_fail_behind_one_that_gives_a_key(tables: Tables, fallback: str) -> None:
+    found = tables.build(
+        "one a.example:s:<key>\npath %:t:<dir>/%/mail.private\n", f"*@a.example one\n* {fallback}\n"
+    )
+    assert names(found, "anna@a.example") == [("a.example", "s", "")]
+    with pytest.raises(KeyUnavailableError):
+        found.find("anna", "b.example")
+
+
+def test_a_named_key_may_not_be_missing_behind_another(tables: Tables) -> None:
+    found = tables.build("one a.example:s:<key>\ntwo a.example:t:<dir>/none\n", "*@a.example one\n* two\n")
+    with pytest.raises(KeyUnavailableError, match="none does not exist"):
+        found.find("anna", "a.example")
 
 
 def test_paths_from_the_working_directory(

@@ -81,12 +81,21 @@ def wanted_steps(needs: Needs, offered: int) -> int:
     return wanted & offered
 
 
+def macro_names(needs: Needs) -> frozenset[str]:
+    """The macros a daemon reads, at whatever stage, by bare name."""
+    return frozenset(name.strip("{}") for names in needs.macros.values() for name in names)
+
+
+def braced(name: str) -> str:
+    """A macro's name as the protocol has it: one letter bare, longer ones in braces."""
+    name = name.strip("{}")
+    return name if len(name) == 1 else f"{{{name}}}"
+
+
 def macro_lists(needs: Needs) -> dict[int, str]:
-    """The macros a daemon asks for, by stage (SMFIM_*): names of one letter bare, longer ones in braces."""
+    """The macros a daemon asks for, by stage (SMFIM_*)."""
     return {
-        mfdef.STAGES[stage]: " ".join(name if len(name) == 1 else f"{{{name}}}" for name in names)
-        for stage, names in needs.macros.items()
-        if names
+        mfdef.STAGES[stage]: " ".join(map(braced, names)) for stage, names in needs.macros.items() if names
     }
 
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from gatepost.message import Envelope, HeaderField, Message
 from milters import mfdef
 from milters.handler import Examination, Handler, Step, Verdict
+from milters.negotiation import macro_names
 from milters.outcome import ACCEPTED, TEMPFAILED, Outcome, settle
 from milters.protocol import read_macros
 
@@ -111,6 +112,7 @@ class Session:
         "_header_bytes",
         "_headers",
         "_helo",
+        "_macro_names",
         "_macros",
         "_mail_from",
         "_max_header_bytes",
@@ -132,7 +134,9 @@ class Session:
         self._shows_body = Step.BODY in terms.handler.needs.steps
         self._max_header_fields = terms.limits.header_fields
         self._max_header_bytes = terms.limits.header_bytes
+        self._macro_names = macro_names(terms.handler.needs)
         self._complained = False
+        self._started = 0.0
         self.granted = 0
         self._forget_session()
 
@@ -193,10 +197,11 @@ class Session:
 
         As octets they are read only when a message is examined; ProtocolError
         for octets that are no macros comes then. Those of the connection and
-        the HELO stay for all messages, the rest for this one.
+        the HELO stay for all messages, the rest for this one. Only those that
+        the daemon asked for, at whatever stage, reach it.
         """
         if command in _SESSION_STAGES:
-            self._session_macros[command] = read_macros(macros) if isinstance(macros, bytes) else macros
+            self._session_macros[command] = self._asked_for(macros)
         else:
             self._macros[command] = macros
 
@@ -235,8 +240,7 @@ class Session:
         macros: dict[str, str] = {}
         for one in self._session_macros.values():
             macros.update(one)
-        for some in self._macros.values():
-            macros.update(read_macros(some) if isinstance(some, bytes) else some)
+        self._add_macros(macros)
         envelope = Envelope(
             self._client_address,
             self._client_name,
@@ -246,7 +250,6 @@ class Session:
             macros,
         )
         self._message = message = Message(envelope, self._headers, self._oversized)
-        self._macros.clear()
         self._started = self._terms.clock()
         try:
             self._examination = self._terms.handler.examine(message)
@@ -276,9 +279,8 @@ class Session:
         """
         if self._message is None:
             self.end_of_header()
-        for some in self._macros.values():
-            assert self._message is not None
-            self._message.envelope.macros.update(read_macros(some) if isinstance(some, bytes) else some)
+        if self._macros and self._message is not None:
+            self._add_macros(self._message.envelope.macros)
         if self._failed or self._examination is None:
             return None
         try:
@@ -331,6 +333,18 @@ class Session:
             examination.cancel()
         except Exception as error:
             self._report(error, "")
+
+    def _asked_for(self, macros: bytes | dict[str, str]) -> dict[str, str]:
+        """Those of *macros* that the daemon asked for; MTAs send others too."""
+        read = read_macros(macros) if isinstance(macros, bytes) else macros
+        names = self._macro_names
+        return {name: value for name, value in read.items() if name in names}
+
+    def _add_macros(self, macros: dict[str, str]) -> None:
+        """Add those that this message has brought since the last time."""
+        for some in self._macros.values():
+            macros.update(self._asked_for(some))
+        self._macros.clear()
 
     # What may go wrong.
 

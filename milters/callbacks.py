@@ -17,7 +17,8 @@ from milters.handler import Disposition, Examination, InsertHeader, ReplaceHeade
 from milters.negotiation import braced, macro_lists, macro_names, wanted_actions, wanted_steps
 from milters.outcome import Outcome
 from milters.protocol import ProtocolError, bare_address, client_address
-from milters.session import Session, Terms
+from milters.session import Session
+from milters.terms import Terms
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from typing import Protocol, cast
 from milters.dialogue import Dialogue
 from milters.handler import Verdict
 from milters.protocol import PROGRESS, ProtocolError
-from milters.session import Terms
+from milters.terms import Terms
 
 _MAX_HELD = 64 * 1024
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux

@@ -25,7 +25,8 @@ from milters.protocol import (
     read_offer,
     read_path,
 )
-from milters.session import Session, Terms
+from milters.session import Session
+from milters.terms import Terms
 
 _MACRO_COMMANDS = frozenset(b"CHMRTLNBEU")
 

@@ -37,7 +37,7 @@ from milters.callbacks import CallbackSession
 from milters.handler import Handler
 from milters.negotiation import wanted_actions
 from milters.server import FINISH_TIMEOUT, IDLE_GRACE, PROGRESS_INTERVAL
-from milters.session import EngineMetrics, EventLog, Terms
+from milters.terms import EngineMetrics, EventLog, Terms
 
 if TYPE_CHECKING:
     from gatepost.config.settings import Limits
@@ -106,13 +106,13 @@ class LibmilterWorker:
 
         Raises RuntimeError, with a line for the operator, where that cannot be done.
         """
-        import milter
-
         reason = check_environment()
         if reason is None and len(sockets) != 1:
             reason = f"engine libmilter listens on one socket, not {len(sockets)}"
         if reason is not None:
             raise RuntimeError(reason)
+        import milter
+
         self._loop = asyncio.get_running_loop()
         self._register(milter)
         sock = sockets[0]

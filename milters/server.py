@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from milters.connection import Connection
 from milters.handler import Handler
-from milters.session import EngineMetrics, EventLog, Terms
+from milters.terms import EngineMetrics, EventLog, Terms
 
 if TYPE_CHECKING:
     from gatepost.config.settings import Limits

@@ -14,7 +14,7 @@ from milters import mfdef
 from milters.dialogue import Dialogue
 from milters.handler import Needs, Step
 from milters.protocol import ACCEPT, CONTINUE, DISCARD, SKIP, TEMPFAIL, ProtocolError
-from milters.session import Terms
+from milters.terms import Terms
 from tests.harness.milter_client import ALL_STEPS, Mail, Negotiated, Script, macros_packet, offer, packet
 from tests.unit.milters.handlers import ALL, MACROS, ScriptedHandler
 from tests.unit.milters.serving import Log, Metrics

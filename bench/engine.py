@@ -25,7 +25,7 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from gatepost.config.settings import Limits
+from gatepost.config.sections import Limits
 from gatepost.log import Logger
 from gatepost.message import Message
 from milters.handler import InsertHeader, Needs, Step, Verdict

@@ -12,8 +12,10 @@ from gatepost.authres.border import Border
 from gatepost.authres.seal import Sealer
 from gatepost.authres.secret import SecretError, load_or_create
 from gatepost.authres.strip import Ids
+from gatepost.config.dkim_settings import DkimSign, DkimVerify
 from gatepost.config.errors import ConfigError, Problem
-from gatepost.config.settings import Config, Daemon, DkimSign, DkimVerify
+from gatepost.config.sections import Daemon
+from gatepost.config.settings import Config
 from gatepost.dkim.keys.sources import build as build_keys
 from gatepost.dns.budget import Budget
 from gatepost.dns.resolver import Resolver

@@ -14,7 +14,7 @@ from gatepost.address import AddressError, author
 from gatepost.authres.border import FIELD_NAME
 from gatepost.authres.result import Result
 from gatepost.authres.write import format_value
-from gatepost.config.settings import DkimSign
+from gatepost.config.dkim_settings import DkimSign
 from gatepost.dkim.keys.sources import KeySources
 from gatepost.dkim.sign import DEFAULT_HEADERS, DEFAULT_OVERSIGN, Signing, SigningPolicy
 from gatepost.dkim.signature import SignatureError, parse_signature

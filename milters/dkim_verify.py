@@ -18,7 +18,7 @@ from gatepost.authres.read import ARParseError, read
 from gatepost.authres.seal import Sealer, message_subject, without_seal
 from gatepost.authres.unsealed import read_unsealed
 from gatepost.authres.write import format_value
-from gatepost.config.settings import DkimVerify
+from gatepost.config.dkim_settings import DkimVerify
 from gatepost.dkim.record import parse_record
 from gatepost.dkim.report import authres_results, brief
 from gatepost.dkim.result import Cause, SignatureResult

@@ -40,7 +40,7 @@ from milters.server import FINISH_TIMEOUT, IDLE_GRACE, PROGRESS_INTERVAL
 from milters.terms import EngineMetrics, EventLog, Terms
 
 if TYPE_CHECKING:
-    from gatepost.config.settings import Limits
+    from gatepost.config.sections import Limits
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from milters.handler import Handler
 from milters.terms import EngineMetrics, EventLog, Terms
 
 if TYPE_CHECKING:
-    from gatepost.config.settings import Limits
+    from gatepost.config.sections import Limits
 
 PROGRESS_INTERVAL = 10.0
 """Seconds between two signs of life while a verdict is waited for."""

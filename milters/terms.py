@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from milters.handler import Handler
 
 if TYPE_CHECKING:
-    from gatepost.config.settings import Limits
+    from gatepost.config.sections import Limits
 
 
 class EventLog(Protocol):

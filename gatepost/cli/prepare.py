@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from gatepost.config.dkim_settings import DkimSign, DkimVerify
 from gatepost.config.errors import ConfigError, Problem
-from gatepost.config.settings import Config, DkimSign, DkimVerify
+from gatepost.config.settings import Config
 from gatepost.config.words import did_you_mean, listed, quoted
 from gatepost.service.daemon import Daemon
 from milters.assembly import dkim_sign_daemon, dkim_verify_daemon

@@ -7,9 +7,11 @@ import string
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from gatepost.config.dkim_settings import DkimSign
 from gatepost.config.document import Path
 from gatepost.config.host import Host
-from gatepost.config.settings import Config, Daemon, DkimSign
+from gatepost.config.sections import Daemon
+from gatepost.config.settings import Config
 from gatepost.config.types import SocketAddress
 from gatepost.config.words import quoted
 

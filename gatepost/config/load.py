@@ -22,7 +22,8 @@ from gatepost.config.errors import ConfigError, Problem
 from gatepost.config.explain import explain
 from gatepost.config.flaws import DocumentError, place_at
 from gatepost.config.host import Host
-from gatepost.config.settings import KINDS, Config, Daemon
+from gatepost.config.sections import Daemon
+from gatepost.config.settings import KINDS, Config
 from gatepost.config.words import did_you_mean, listed, quoted
 
 _LONGEST_FILE = 16 * 1024 * 1024

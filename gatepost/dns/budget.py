@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gatepost.config.settings import Dns
+    from gatepost.config.sections import Dns
 
 
 class Budget:

@@ -21,7 +21,7 @@ from gatepost.dns.wire import Question
 from gatepost.dns.zone import Zone
 
 if TYPE_CHECKING:
-    from gatepost.config.settings import Dns
+    from gatepost.config.sections import Dns
 
 _TYPES = {name: dns.rdatatype.from_text(name) for name in RECORD_TYPES}
 _LONGEST_TTL = 0x7FFFFFFF

@@ -22,8 +22,8 @@ from dataclasses import replace
 from typing import Literal
 
 from gatepost.config.errors import ConfigError, Problem
+from gatepost.config.sections import Daemon as Settings
 from gatepost.config.settings import Config
-from gatepost.config.settings import Daemon as Settings
 from gatepost.log import Logger
 from gatepost.service import privileges, scratch
 from gatepost.service.activation import Inherited, inherited_sockets

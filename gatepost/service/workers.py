@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from gatepost.config.sections import Daemon as Settings
 from gatepost.config.settings import Config
-from gatepost.config.settings import Daemon as Settings
 from gatepost.log import Logger
 from gatepost.service import channel
 from gatepost.service.channel import NO_USAGE, Usage

@@ -24,7 +24,7 @@ from gatepost.dkim.keys.source import Explanation
 from gatepost.dkim.signing_key import KeyUnavailableError, SigningKey
 
 if TYPE_CHECKING:
-    from gatepost.config.settings import SigningKeyEntry
+    from gatepost.config.dkim_settings import SigningKeyEntry
 
 ANY = "*"
 

@@ -22,7 +22,7 @@ from gatepost.dkim.signing_key import SigningKey
 from gatepost.dns.names import LONGEST_NAME
 
 if TYPE_CHECKING:
-    from gatepost.config.settings import DkimSign
+    from gatepost.config.dkim_settings import DkimSign
 
 
 class KeySources:

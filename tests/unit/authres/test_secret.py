@@ -37,9 +37,9 @@ def test_daemons_that_start_at_once_agree(tmp_path: Path, monkeypatch: pytest.Mo
     barrier = threading.Barrier(number)
     create = secret_module._create
 
-    def all_find_no_file(path: Path) -> None:
+    def all_find_no_file(path: Path, group: int | None) -> None:
         barrier.wait(10)
-        create(path)
+        create(path, group)
 
     monkeypatch.setattr(secret_module, "_create", all_find_no_file)
     found: list[bytes] = []

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from gatepost.config.dkim_settings import DkimSign, DkimVerify
 from gatepost.config.errors import Problem
 from gatepost.config.host import Host
 from gatepost.config.load import Loaded, load, parse, read
-from gatepost.config.settings import Config, DkimSign, DkimVerify, Limits
+from gatepost.config.sections import Limits
+from gatepost.config.settings import Config
 from gatepost.config.types import Canonicalization, HostAndPort, SocketAddress
 from tests.unit.config.hosts import HOST
 

@@ -12,7 +12,7 @@ from typing import Any
 from gatepost.authres.border import Border
 from gatepost.authres.seal import Sealer
 from gatepost.authres.strip import Ids
-from gatepost.config.settings import Dns
+from gatepost.config.sections import Dns
 from gatepost.dns.answer import Answer, Outcome
 from gatepost.dns.budget import Budget
 from gatepost.log import Logger

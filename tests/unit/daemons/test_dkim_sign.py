@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from gatepost.config.settings import DkimSign
+from gatepost.config.dkim_settings import DkimSign
 from gatepost.dkim import taglist
 from gatepost.dkim.keys.sources import build
 from milters.dkim_sign import DkimSignHandler, Tools

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gatepost.authres.seal import message_subject, spf_subject, without_seal
-from gatepost.config.settings import DkimVerify
+from gatepost.config.dkim_settings import DkimVerify
 from gatepost.dns.answer import Answer, Outcome
 from milters.dkim_verify import DkimVerifyHandler, Tools
 from milters.handler import Disposition, Verdict

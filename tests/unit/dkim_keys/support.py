@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from gatepost.config.dkim_settings import DkimSign
 from gatepost.config.errors import ConfigError, Problem
-from gatepost.config.settings import DkimSign
 from gatepost.dkim.keys.sources import KeySources, build
 from gatepost.dkim.signing_key import SigningKey
 from tests.unit.dkim_keys.conftest import Clock

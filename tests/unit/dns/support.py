@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import uvloop
 
 from gatepost.config.addresses import HostAndPort
-from gatepost.config.settings import Dns
+from gatepost.config.sections import Dns
 from tests.harness.dns_server import DnsServer
 
 Result = TypeVar("Result")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from gatepost.config.settings import Dns
+from gatepost.config.sections import Dns
 from gatepost.dns import resolver as resolver_module
 from gatepost.dns.answer import Answer, Outcome
 from gatepost.dns.resolver import Resolver

@@ -11,7 +11,7 @@ import asyncio
 import socket
 import sys
 
-from gatepost.config.settings import Limits
+from gatepost.config.sections import Limits
 from milters.libmilter import LibmilterWorker
 from tests.unit.milters.handlers import ScriptedHandler
 from tests.unit.milters.serving import Log

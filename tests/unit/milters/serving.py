@@ -15,7 +15,7 @@ from typing import Any
 
 import uvloop
 
-from gatepost.config.settings import Limits
+from gatepost.config.sections import Limits
 from milters.server import MilterWorker
 from tests.harness.milter_client import Address
 from tests.unit.milters.handlers import ScriptedHandler

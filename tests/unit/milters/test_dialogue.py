@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatepost.config.settings import Limits
+from gatepost.config.sections import Limits
 from milters import mfdef
 from milters.dialogue import Dialogue
 from milters.handler import Needs, Step

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gatepost.config.settings import Limits
+from gatepost.config.sections import Limits
 from milters.libmilter import check_environment
 from tests.harness.milter_client import Address, Mail, MilterClient, Result
 from tests.unit.milters.handlers import ScriptedHandler

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gatepost.config.settings import Limits
+from gatepost.config.sections import Limits
 from tests.harness.milter_client import Mail, MilterClient, offer, packet
 from tests.unit.milters.handlers import ScriptedHandler
 from tests.unit.milters.serving import Server, wait_until

@@ -318,6 +318,8 @@ _DOMAIN = st.from_regex(r"[a-z0-9]{1,8}(\.[a-z0-9]{1,8}){1,3}", fullmatch=True)
 def test_agrees_with_the_standard_library_on_plain_mail(local_part: str, domain: str, name: str) -> None:
     value = f"{name} <{local_part}@{domain}>"
     assert parse_mailboxes(value.encode()) == [Mailbox(local_part, domain, name)]
+    # A comment in front keeps it from the short way that plain fields take.
+    assert parse_mailboxes(b"() " + value.encode()) == [Mailbox(local_part, domain, name)]
     assert parseaddr(value)[1] == f"{local_part}@{domain}"
 
 

@@ -1,0 +1,46 @@
+"""Session files played to a daemon, and what is different now."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from milters.recording.answers import differences, recorded
+from milters.recording.events import Connection, Recording
+from milters.recording.link import Address, PacketLink, Wire
+from milters.recording.player import play
+
+PATIENCE = 30.0
+"""Seconds that an answer may take."""
+
+
+class Difference(NamedTuple):
+    """What is different on the *connection*-th connection of a recording (from 1), line by line."""
+
+    connection: int
+    lines: list[str]
+
+
+async def replay(
+    recording: Recording, address: Address, *, masked: bool = True, patience: float = PATIENCE
+) -> list[Difference]:
+    """Play all connections, one after the other, to the daemon at *address*; gives what is different.
+
+    With *masked*, signatures and seals may have been made at another time.
+    Raises OSError where the daemon cannot be reached.
+    """
+    found = []
+    for number, connection in enumerate(recording.connections, start=1):
+        lines = await _replay(connection, address, masked, patience)
+        if lines:
+            found.append(Difference(number, lines))
+    return found
+
+
+async def _replay(connection: Connection, address: Address, masked: bool, patience: float) -> list[str]:
+    link = PacketLink(await Wire.connect(address), patience)
+    then = recorded(connection.events, masked=masked)
+    try:
+        now = await play(connection, link, masked=masked)
+    except TimeoutError:
+        return [f"+no answer within {patience:g} s"]
+    return differences(then.answers, now.answers)

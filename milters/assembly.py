@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -38,13 +39,15 @@ class MilterDaemon:
 
     ``serve`` makes its handler, and what lives with it, in a worker. ``check_all``
     finds what is wrong with things that are only read when they are needed.
+    ``clock`` gives the daemon's time, in seconds since 1970.
     """
 
     name: str
     settings: Daemon
-    serve: Callable[[Logger, Metrics], _Served]
+    serve: Callable[[Logger, Metrics, Callable[[], float]], _Served]
     files: Sequence[Path] = ()
     check_all: Callable[[], Sequence[Problem]] = list
+    clock: Callable[[], float] = time.time
 
     def watched_files(self) -> Sequence[Path]:
         """The files that were read to build it."""
@@ -56,7 +59,7 @@ class MilterDaemon:
 
     def worker(self, log: Logger, metrics: Metrics) -> Worker:
         """Make the serving side, on the engine that the configuration names."""
-        served = self.serve(log, metrics)
+        served = self.serve(log, metrics, self.clock)
         engine = LibmilterWorker if self.settings.engine == "libmilter" else MilterWorker
         return _Worker(
             served,
@@ -102,7 +105,7 @@ def dkim_verify_daemon(config: Config, name: str, settings: DkimVerify) -> Milte
     border = Border(ids, sealer, Networks(config.believe_unsealed_from))
     is_public_suffix = public_suffix_test()
 
-    def serve(log: Logger, metrics: Metrics) -> _Served:
+    def serve(log: Logger, metrics: Metrics, clock: Callable[[], float]) -> _Served:
         resolver = Resolver(config.dns, zone=zone, observer=metrics)
         tools = dkim_verify.Tools(
             authserv_id=config.authserv_id,
@@ -115,6 +118,7 @@ def dkim_verify_daemon(config: Config, name: str, settings: DkimVerify) -> Milte
             new_budget=partial(Budget, config.dns),
             log=log,
             metrics=metrics,
+            clock=clock,
         )
         return _Served(dkim_verify.DkimVerifyHandler(name, settings, tools), resolver)
 
@@ -126,13 +130,14 @@ def dkim_sign_daemon(config: Config, name: str, settings: DkimSign) -> MilterDae
     """The daemon dkim-sign. Raises ConfigError where keys or tables cannot be used."""
     keys = build_keys(settings, option=f"daemons.{name}")
 
-    def serve(log: Logger, metrics: Metrics) -> _Served:
+    def serve(log: Logger, metrics: Metrics, clock: Callable[[], float]) -> _Served:
         tools = dkim_sign.Tools(
             authserv_id=config.authserv_id,
             trusted=Networks(config.trusted_networks),
             keys=keys,
             log=log,
             metrics=metrics,
+            clock=clock,
         )
         return _Served(dkim_sign.DkimSignHandler(name, settings, tools))
 

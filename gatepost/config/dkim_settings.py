@@ -40,9 +40,13 @@ class DkimVerify(Daemon):
     on_fail: Action = "accept"
     """What becomes of a message with a signature and none that passes."""
     on_no_signature: Action = "accept"
+    """What becomes of a message without a signature."""
     on_key_not_found: Action = "accept"
+    """What becomes of a message whose signature has no key in the DNS, or a revoked one."""
     on_temperror: Action = "accept"
+    """What becomes of a message whose keys could not be looked up."""
     on_permerror: Action = "accept"
+    """What becomes of a message with a malformed signature or key."""
     on_security: Action = "accept"
     """What becomes of a message whose signature is refused as unsafe (weak key, rsa-sha1, unsigned text, two
     From)."""

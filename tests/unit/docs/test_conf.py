@@ -1,0 +1,17 @@
+"""The configuration that is shipped can be used as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gatepost.config.host import Host
+from gatepost.config.load import parse
+
+CONF = Path(__file__).parents[3] / "conf"
+
+
+def test_the_shipped_file_is_valid() -> None:
+    text = (CONF / "gatepost.yaml").read_text()
+    loaded = parse(text, "gatepost.yaml", Host(user_exists=lambda name: name == "gatepost"))
+    assert set(loaded.config.daemons) == {"dkim-verify", "dkim-sign"}
+    assert loaded.warnings == ()

@@ -1,0 +1,16 @@
+"""The documentation says what the program does."""
+
+from __future__ import annotations
+
+from gatepost.config.settings import KINDS, Config
+from script.options import TARGET, page
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert TARGET.read_text() == page(), "run script/options.py"
+
+
+def test_every_option_is_explained() -> None:
+    for model in (Config, *KINDS.values()):
+        for name, field in model.model_fields.items():
+            assert field.description or name in {"kind", "dns", "log", "limits"}, f"{model.__name__}.{name}"

@@ -1,74 +1,39 @@
-"""One connection of the asyncio engine: octets between a transport and a dialogue.
-
-All replies to what one read brought go out in one write, and TCP is told to
-acknowledge at once: with several small writes, or with delayed
-acknowledgements, every message would wait 40 ms twice.
-"""
+"""One connection of the asyncio engine: octets between a transport and a dialogue."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Protocol, cast
+from typing import Protocol
 
+from gatepost.service.peer import Owner as PeerOwner
+from gatepost.service.peer import Peer
 from milters.dialogue import Dialogue
 from milters.handler import Verdict
 from milters.protocol import PROGRESS, ProtocolError
 from milters.terms import Terms
 
-_MAX_HELD = 64 * 1024
-_QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux
 
-
-class Owner(Protocol):
+class Owner(PeerOwner, Protocol):
     """Who has the connections: the worker."""
 
     terms: Terms
     progress_interval: float
     finish_timeout: float
 
-    def lost(self, connection: Connection) -> None:
-        """The connection is gone."""
 
-
-class Connection(asyncio.Protocol):
-    """One MTA that has connected.
-
-    ``active`` is set with every read; whoever watches for silence clears it.
-    """
+class Connection(Peer):
+    """One MTA that has connected."""
 
     def __init__(self, owner: Owner, sock: socket.socket) -> None:
-        self._owner = owner
-        self._socket = sock
-        self._rearm = _QUICKACK is not None and sock.family != socket.AF_UNIX
-        self._transport: asyncio.Transport | None = None
+        super().__init__(owner, sock)
+        self._worker = owner
         self._dialogue = Dialogue(owner.terms)
         self._feed = self._dialogue.feed
-        self._verdict: asyncio.Future[Verdict] | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._waited = 0.0
-        self._write_blocked = False
-        self._reading = True
-        self.active = True
-        # For whoever watches: since when the connection is silent, and since when which packet is half.
-        self.silent_since = 0.0
-        self.partial_since = 0.0
-        self.partial_packet = 0
 
-    # What the event loop says.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The transport is there."""
-        self._transport = cast(asyncio.Transport, transport)
-        if self._socket.family != socket.AF_UNIX:
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def data_received(self, data: bytes) -> None:
+    def received(self, data: bytes) -> None:
         """Something was read."""
-        self.active = True
-        if self._rearm:
-            # Linux forgets this setting as it goes: it holds for about one exchange (tcp(7)).
-            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)  # type: ignore[arg-type]
         try:
             answer = self._feed(data)
         except ProtocolError as error:
@@ -76,55 +41,29 @@ class Connection(asyncio.Protocol):
             return
         self._send(answer)
 
-    def pause_writing(self) -> None:
-        """The peer does not read what we write: we do not read what it writes."""
-        self._write_blocked = True
-        self._regulate()
-
-    def resume_writing(self) -> None:
-        """The peer reads again."""
-        self._write_blocked = False
-        self._regulate()
-
-    def connection_lost(self, _error: Exception | None) -> None:
-        """The connection is gone, by whose doing ever."""
-        self._transport = None
-        self._let_go()
-        self._owner.lost(self)
-
-    # What the worker asks.
-
     @property
     def at_rest(self) -> bool:
         """Whether no message is under way."""
-        return self._verdict is None and not self._dialogue.session.in_message
+        return self._awaited is None and not self._dialogue.session.in_message
 
     @property
-    def negotiated(self) -> bool:
-        """Whether the MTA has begun to speak to us."""
+    def greeted(self) -> bool:
+        """Whether the MTA has negotiated."""
         return self._dialogue.negotiated
-
-    @property
-    def waiting(self) -> bool:
-        """Whether it is on us that the peer waits, for a verdict."""
-        return self._verdict is not None
 
     @property
     def partial(self) -> int:
         """As ``Dialogue.partial``."""
         return self._dialogue.partial
 
-    def close(self) -> None:
-        """Close once all is written."""
-        if self._transport is not None:
-            self._transport.close()
+    @property
+    def held(self) -> int:
+        """As ``Dialogue.held``."""
+        return self._dialogue.held
 
-    def abort(self) -> None:
-        """Close now."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    # Between the two.
+    def forget(self) -> None:
+        """End the dialogue where it stands."""
+        self._dialogue.close()
 
     def _send(self, answer: bytes) -> None:
         """Write *answer*, then do what the dialogue has come to."""
@@ -134,7 +73,7 @@ class Connection(asyncio.Protocol):
         if answer:
             transport.write(answer)
         if self._dialogue.pending is not None:
-            if self._verdict is None:
+            if self._awaited is None:
                 self._await_verdict()
             self._regulate()
         elif self._dialogue.closed:
@@ -143,10 +82,9 @@ class Connection(asyncio.Protocol):
     def _await_verdict(self) -> None:
         pending = self._dialogue.pending
         assert pending is not None
-        self._verdict = future = asyncio.ensure_future(pending)
+        self._await(pending)
         self._waited = 0.0
-        self._wait(min(self._owner.progress_interval, self._owner.finish_timeout))
-        future.add_done_callback(self._judged)
+        self._wait(min(self._worker.progress_interval, self._worker.finish_timeout))
 
     def _wait(self, seconds: float) -> None:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._still_waiting, seconds)
@@ -154,76 +92,35 @@ class Connection(asyncio.Protocol):
     def _still_waiting(self, seconds: float) -> None:
         """Let the MTA know that the message is in good hands, within reason."""
         self._waited += seconds
-        left = self._owner.finish_timeout - self._waited
+        left = self._worker.finish_timeout - self._waited
         if left <= 0:
-            future, self._verdict = self._verdict, None
-            if future is not None:
-                future.cancel()
-            self._dialogue.session.fail(TimeoutError(f"no verdict after {self._waited:g} s"))
-            self._resume(None)
+            self._wait_no_longer()
+            self.arrived(None, TimeoutError(f"no verdict after {self._waited:g} s"))
             return
         if self._transport is not None and not self._write_blocked:
             self._transport.write(PROGRESS)
-        self._wait(min(self._owner.progress_interval, left))
+        self._wait(min(self._worker.progress_interval, left))
 
-    def _judged(self, future: asyncio.Future[Verdict]) -> None:
+    def arrived(self, result: Verdict | None, error: BaseException | None) -> None:
         """The verdict is there, or will never be."""
-        # Asked for in any case: an exception that nobody fetches is complained about by the event loop.
-        error = None if future.cancelled() else future.exception()
-        if future is not self._verdict:
-            return
-        self._verdict = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if future.cancelled():
-            error = RuntimeError("the verdict was cancelled")
         if error is not None:
             self._dialogue.session.fail(error)
-        self._resume(future.result() if error is None else None)
-
-    def _resume(self, verdict: Verdict | None) -> None:
         try:
-            answer = self._dialogue.resume(verdict)
-        except ProtocolError as error:
-            self._refuse(error)
+            answer = self._dialogue.resume(result)
+        except ProtocolError as fault:
+            self._refuse(fault)
             return
         self._send(answer)
         self._regulate()
-
-    def _regulate(self) -> None:
-        """Read on only while there is room for what comes."""
-        reading = not self._write_blocked and self._dialogue.held <= _MAX_HELD
-        transport = self._transport
-        if reading == self._reading or transport is None or transport.is_closing():
-            return
-        self._reading = reading
-        if reading:
-            transport.resume_reading()
-        else:
-            transport.pause_reading()
 
     def _refuse(self, error: ProtocolError) -> None:
         """The peer speaks something else: one line, and goodbye."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        terms = self._owner.terms
-        peer = transport.get_extra_info("peername")
-        terms.log.event(
-            "info", "not the milter protocol", peer=str(peer[0]) if peer else None, error=str(error)
-        )
+        terms = self._worker.terms
+        terms.log.event("info", "not the milter protocol", peer=self._name(), error=str(error))
         if terms.metrics is not None:
             terms.metrics.error("protocol")
         self._let_go()
         transport.abort()
-
-    def _let_go(self) -> None:
-        """End the dialogue where it stands."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._dialogue.close()
-        future, self._verdict = self._verdict, None
-        if future is not None:
-            future.cancel()

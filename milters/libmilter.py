@@ -33,11 +33,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from gatepost.service.instruments import EventLog, ServerMetrics
 from milters.callbacks import CallbackSession
 from milters.handler import Handler
 from milters.negotiation import wanted_actions
 from milters.server import FINISH_TIMEOUT, IDLE_GRACE, PROGRESS_INTERVAL
-from milters.terms import EngineMetrics, EventLog, Terms
+from milters.terms import Terms
 
 if TYPE_CHECKING:
     from gatepost.config.sections import Limits
@@ -83,7 +84,7 @@ class LibmilterWorker:
         limits: Limits,
         log: EventLog,
         on_internal_error: Literal["accept", "tempfail"] = "tempfail",
-        metrics: EngineMetrics | None = None,
+        metrics: ServerMetrics | None = None,
         progress_interval: float = PROGRESS_INTERVAL,
         finish_timeout: float = FINISH_TIMEOUT,
         idle_grace: float = IDLE_GRACE,

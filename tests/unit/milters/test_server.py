@@ -195,7 +195,7 @@ def test_a_flood_while_a_verdict_is_awaited_is_held_back(path: Path | None) -> N
         with pytest.raises(TimeoutError):
             flood(client, packet(b"B", b"x" * 60_000))
         (connection,) = server.worker._connections
-        assert connection._dialogue.held < 1_000_000
+        assert connection.held < 1_000_000
 
 
 def test_a_client_that_does_not_read_is_not_read(path: Path | None) -> None:

@@ -1,0 +1,207 @@
+"""The listening side of a server in one process: it accepts, keeps count, watches for silence, and sees all off.
+
+What is said on a connection is the business of its :class:`Peer`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gatepost.service.instruments import EventLog, Gauge
+from gatepost.service.peer import Peer
+
+if TYPE_CHECKING:
+    from gatepost.config.sections import Limits
+
+_MAX_WATCH_INTERVAL = 15.0
+_ACCEPT_PAUSE = 1.0
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class Acceptor(ABC):
+    """Serves listening sockets in the running event loop.
+
+    Beyond ``limits.connections`` further ones wait in the listen queue. A
+    connection that is silent for ``limits.idle_timeout`` seconds, or leaves a
+    piece of speech half for ``limits.partial_timeout``, is closed; so is one
+    on which the peer has not begun to speak within the shorter of the two.
+
+    *gauge* tells how many connections are open; *idle_grace* is how many
+    seconds one has to be silent to be closed when the server stops.
+    """
+
+    def __init__(self, limits: Limits, log: EventLog, gauge: Gauge | None, idle_grace: float) -> None:
+        self._limits = limits
+        self._log = log
+        self._gauge = gauge
+        self._idle_grace = idle_grace
+        self._sockets: list[socket.socket] = []
+        self._connections: set[Peer] = set()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._accepting = False
+        self._stopping = False
+        self._changed = asyncio.Event()
+        self._watch: asyncio.TimerHandle | None = None
+        self._retry: asyncio.TimerHandle | None = None
+        shortest = min(limits.idle_timeout, limits.partial_timeout)
+        self._watch_interval = min(shortest / 4, _MAX_WATCH_INTERVAL)
+
+    @abstractmethod
+    def peer(self, sock: socket.socket) -> Peer:
+        """What serves the connection *sock*, which has just been accepted."""
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._connections)
+
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept connections on *sockets* (bound, listening) from now on."""
+        self._sockets = list(sockets)
+        for sock in self._sockets:
+            sock.setblocking(False)
+        self._accept_more()
+        self._watch = asyncio.get_running_loop().call_later(self._watch_interval, self._look_around)
+
+    async def stop(self, grace: float) -> None:
+        """Accept no more, let what is under way end within *grace* seconds, and close everything.
+
+        An MTA keeps its connections open, so one on which nothing is under way
+        is closed once it has been silent for a moment. The listening sockets
+        are closed here, not shut down: other processes may share them.
+        """
+        self._stopping = True
+        self._accept_no_more()
+        if self._retry is not None:
+            self._retry.cancel()
+        for sock in self._sockets:
+            sock.close()
+        self._sockets.clear()
+        if self._opening:
+            await asyncio.wait(self._opening)
+        await self._see_off(grace)
+        for peer in list(self._connections):
+            peer.abort()
+        while self._connections:
+            await self._wait_for_change(1.0)
+        if self._watch is not None:
+            self._watch.cancel()
+
+    async def _see_off(self, grace: float) -> None:
+        """Close each connection as soon as nothing is under way there, for at most *grace* seconds."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        deadline = now + grace
+        allowance = min(self._idle_grace, grace)
+        for peer in self._connections:
+            peer.silent_since = now
+        while self._connections and now < deadline:
+            # What has arrived by now is read meanwhile.
+            await self._wait_for_change(min(max(allowance / 10, 0.01), deadline - now))
+            now = loop.time()
+            for peer in list(self._connections):
+                if peer.active:
+                    peer.active = False
+                    peer.silent_since = now
+                silence = now - peer.silent_since
+                if peer.at_rest and (silence >= allowance or not peer.greeted):
+                    peer.close()
+
+    def lost(self, peer: Peer) -> None:
+        """A connection is gone."""
+        self._connections.discard(peer)
+        self._changed.set()
+        if self._gauge is not None:
+            self._gauge.dec()
+        if not self._accepting:
+            self._accept_more()
+
+    async def _wait_for_change(self, seconds: float) -> None:
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    # Accepting.
+
+    def _accept_more(self) -> None:
+        if self._stopping or self._accepting or len(self._connections) >= self._limits.connections:
+            return
+        self._accepting = True
+        loop = asyncio.get_running_loop()
+        for sock in self._sockets:
+            loop.add_reader(sock.fileno(), self._accept, sock)
+
+    def _accept_no_more(self) -> None:
+        if not self._accepting:
+            return
+        self._accepting = False
+        loop = asyncio.get_running_loop()
+        for sock in self._sockets:
+            loop.remove_reader(sock.fileno())
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Take one connection: where workers share a socket, the next one may well be another's."""
+        if not self._accepting:
+            return
+        try:
+            sock, _ = listener.accept()
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                self._accept_later(error)
+            # Otherwise another worker was faster, or the peer is gone already.
+            return
+        sock.setblocking(False)
+        peer = self.peer(sock)
+        self._connections.add(peer)
+        if self._gauge is not None:
+            self._gauge.inc()
+        task = asyncio.get_running_loop().create_task(self._open(peer, sock))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+        if len(self._connections) >= self._limits.connections:
+            self._accept_no_more()
+
+    async def _open(self, peer: Peer, sock: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        peer.silent_since = loop.time()
+        try:
+            await loop.connect_accepted_socket(lambda: peer, sock)
+        except OSError:
+            # The peer was gone before we looked.
+            sock.close()
+            self.lost(peer)
+
+    def _accept_later(self, error: OSError) -> None:
+        self._accept_no_more()
+        self._log.event("warning", "no connection can be accepted", error=str(error))
+        self._retry = asyncio.get_running_loop().call_later(_ACCEPT_PAUSE, self._accept_more)
+
+    # Watching.
+
+    def _look_around(self) -> None:
+        """Close what has been silent for too long."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        idle, half = self._limits.idle_timeout, self._limits.partial_timeout
+        for peer in list(self._connections):
+            partial = peer.partial
+            if partial != peer.partial_seen:
+                peer.partial_seen = partial
+                peer.partial_since = now
+            if peer.active or peer.waiting:
+                peer.active = False
+                peer.silent_since = now
+            allowed = idle if peer.greeted else min(idle, half)
+            too_silent = now - peer.silent_since >= allowed
+            too_slow = partial and now - peer.partial_since >= half
+            if too_silent or too_slow:
+                peer.abort()
+        self._watch = loop.call_later(self._watch_interval, self._look_around)

@@ -76,12 +76,19 @@ class Limits(Section):
     """The most header fields of a message."""
     recipients: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     """The most recipients of a message that are remembered."""
+    request: Size = 64 * 1024
+    """The largest policy request, in bytes."""
+    attributes: Annotated[int, Field(ge=30, le=10_000)] = 200
+    """The most attributes of a policy request."""
+    answer_timeout: Duration = 25.0
+    """How long a policy service may take over one request. Postfix waits 100 s for an answer, and then defers
+    the mail."""
     connections: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     """Connections served at a time, per worker; further ones wait in the listen queue."""
     idle_timeout: Duration = 7210.0
     """How long a connection may be silent. Postfix keeps one open for a whole SMTP session."""
     partial_timeout: Duration = 300.0
-    """How long half a packet may stay half."""
+    """How long half a packet, or half a request, may stay half."""
 
 
 class Daemon(Section):

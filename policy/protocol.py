@@ -117,7 +117,7 @@ class RequestReader:
             if buffer.startswith(_OPENING):
                 self._skipping = True
             else:
-                self.fault = ProtocolError(f"more than {self._max_bytes} octets and no request")
+                self.fault = ProtocolError(f"no request: more than {self._max_bytes} octets")
         if self.fault is not None:
             buffer.clear()
         elif self._skipping:

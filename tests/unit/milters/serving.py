@@ -11,14 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import uvloop
 
 from gatepost.config.sections import Limits
+from gatepost.service.acceptor import Acceptor
 from milters.server import MilterWorker
 from tests.harness.milter_client import Address
-from tests.unit.milters.handlers import ScriptedHandler
 
 
 class Log:
@@ -73,7 +73,9 @@ def wait_until(condition: Callable[[], object], seconds: float = 5.0) -> None:
 class Server:
     """The asyncio engine with *handler*, on a unix socket (*path*) or a free TCP port of 127.0.0.1."""
 
-    def __init__(self, handler: ScriptedHandler, path: Path | None = None, **options: Any) -> None:
+    make: Callable[..., Acceptor] = MilterWorker
+
+    def __init__(self, handler: Any, path: Path | None = None, **options: Any) -> None:
         self.handler = handler
         self.log = Log()
         self.metrics = Metrics()
@@ -91,7 +93,7 @@ class Server:
         self._started = threading.Event()
         self._thread = threading.Thread(target=uvloop.run, args=(self._run(),))
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._started.wait(5)
         return self
@@ -104,7 +106,7 @@ class Server:
         self.loop = asyncio.get_running_loop()
         self.loop.set_exception_handler(lambda _loop, context: self.problems.append(context))
         self._end = asyncio.Event()
-        self.worker = MilterWorker(self.handler, **self._options)
+        self.worker = self.make(self.handler, **self._options)
         await self.worker.start([self.listener])
         self._started.set()
         await self._end.wait()

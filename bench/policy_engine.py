@@ -1,6 +1,6 @@
 """How many requests a second the policy server answers with a handler that does next to nothing.
 
-    .venv/bin/python bench/policy.py [--tcp] [--clients 8] [--seconds 5] [--wait] [--profile FILE]
+    .venv/bin/python bench/policy_engine.py [--tcp] [--clients 8] [--seconds 5] [--wait] [--profile FILE]
 
 The server is a process of its own, and so are the clients. Each has one
 request under way at a time, as Postfix does, with all the attributes that

@@ -19,7 +19,8 @@ class Process:
     """One program, in a session of its own, with standard output and error in one file.
 
     ``ready`` is asked after the start until it is true; a program that ends
-    before that raises RuntimeError with what it wrote.
+    before that raises RuntimeError with what it wrote. ``command`` may be
+    changed before the start; ``descriptors`` are then handed over as they are.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Process:
         timeout: float = 15.0,
     ) -> None:
         self.command = list(command)
+        self.descriptors: tuple[int, ...] = ()
         self.log_file = log
         self._ready = ready
         self._environment = environment
@@ -48,6 +50,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 env=None if self._environment is None else dict(self._environment),
                 start_new_session=True,
+                pass_fds=self.descriptors,
             )
         try:
             wait_for(self._started, f"start of {self.command[0]}", self._timeout)

@@ -43,11 +43,11 @@ Indented lines continue the one above; a string at the beginning of one
 continues the last string. Strings hold octets, see :mod:`.octets`. Empty lines
 and lines that begin with ``#`` say nothing. Also possible are::
 
-    > BODY generated 20971520 octets seed 7 by 65535
+    > BODY generated 20971520 octets seed 7 from 0 to 65535
     > HELO payload "what is no proper payload"
     > 0x7a payload "a command that has no name"
     > raw "what is no packet"
 
-the first of which is a body of generated text (see :mod:`.generated`) in
-packets of that size.
+the first of which is a chunk of a body of generated text (see
+:mod:`.generated`).
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import pairwise
 
 from milters import mfdef
 from milters.recording import words
@@ -49,6 +48,8 @@ class _Parser:
         self._side = Side.MTA
         self._joined = False
         self._parts: list[str | bytearray] = []
+        self._body = b""
+        self._body_of = (0, 0)
         # Only "\n" ends a line: a quoted string may hold any of Unicode's other line ends.
         lines = text.split("\n")
         if lines[0].rstrip() != VERSION_LINE:
@@ -149,43 +150,44 @@ class _Parser:
         line, self._begun = self._begun, 0
         parts = [bytes(part) if isinstance(part, bytearray) else part for part in self._parts]
         try:
-            self.recording.connections[-1].events.extend(self._event(parts))
+            self.recording.connections[-1].events.append(self._event(parts))
         except ValueError as error:
             raise RecordingError(line, str(error)) from None
 
-    def _event(self, parts: Sequence[Part]) -> list[Event]:
+    def _event(self, parts: Sequence[Part]) -> Event:
         side = self._side
         name, *rest = parts
         if isinstance(name, bytes):
             raise ValueError("expected a command")
         if name == "raw" and len(rest) == 1 and isinstance(rest[0], bytes):
-            return [Raw(side, rest[0])]
+            return Raw(side, rest[0])
         if name in _ENDS and not rest:
-            return [Left(side, _ENDS[name])]
+            return Left(side, _ENDS[name])
         command = words.COMMANDS[side].get(name)
         if command is None:
             if not re.fullmatch("0x[0-9a-f]{1,2}", name):
                 raise ValueError(f"the {side.name.lower().replace('mta', 'MTA')} has no command {name}")
             command = int(name, 16)
         if command == mfdef.SMFIC_BODY and "generated" in rest:
-            return self._generated(rest)
-        return [Packet(side, command, build(command, rest), self._joined)]
+            payload = self._generated(rest)
+        else:
+            payload = build(command, rest)
+        return Packet(side, command, payload, self._joined)
 
-    def _generated(self, parts: Sequence[Part]) -> list[Event]:
-        """``generated SIZE octets seed SEED by CHUNK``: a body in packets of one size."""
+    def _generated(self, parts: Sequence[Part]) -> bytes:
+        """``generated SIZE octets seed SEED from START to END``: a chunk of a generated body."""
         match parts:
-            case ["generated", str(size), "octets", "seed", str(seed), "by", str(chunk)]:
+            case ["generated", str(size), "octets", "seed", str(seed), "from", str(start), "to", str(end)]:
                 numbers = [
-                    int(word) if re.fullmatch("[0-9]{1,9}", word) else 0 for word in (size, seed, chunk)
+                    int(word) if re.fullmatch("[0-9]{1,9}", word) else -1 for word in (size, seed, start, end)
                 ]
             case _:
-                raise ValueError("expected generated SIZE octets seed NUMBER by SIZE")
-        if not numbers[2]:
-            raise ValueError("expected a body in packets of at least one octet")
-        self._spend(numbers[0])
-        body = generate(numbers[0], numbers[1])
-        places = [*range(0, len(body), numbers[2]), len(body)]
-        return [
-            Packet(Side.MTA, mfdef.SMFIC_BODY, body[start:end], self._joined and start == 0)
-            for start, end in pairwise(places)
-        ]
+                raise ValueError("expected generated SIZE octets seed NUMBER from NUMBER to NUMBER")
+        if not 0 <= numbers[2] < numbers[3] <= numbers[0] or numbers[1] < 0:
+            raise ValueError("there is no such part of a generated body")
+        self._spend(numbers[3] - numbers[2])
+        if self._body_of != (numbers[0], numbers[1]):
+            # The chunks of a body follow each other: it is made once.
+            self._body = generate(numbers[0], numbers[1])
+            self._body_of = numbers[0], numbers[1]
+        return self._body[numbers[2] : numbers[3]]

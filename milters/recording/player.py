@@ -16,6 +16,12 @@ from milters.recording.events import Connection, End, Left, Packet, Raw, Side
 
 _SESSION = frozenset({mfdef.SMFIC_CONNECT, mfdef.SMFIC_HELO})
 _ALWAYS = frozenset({mfdef.SMFIC_ABORT, mfdef.SMFIC_QUIT, mfdef.SMFIC_QUIT_NC, mfdef.SMFIC_OPTNEG})
+_ENDS_MESSAGE = frozenset({mfdef.SMFIC_ABORT, mfdef.SMFIC_MAIL})
+_WITHIN_MESSAGE = frozenset(
+    {mfdef.SMFIC_MAIL, mfdef.SMFIC_DATA, mfdef.SMFIC_HEADER, mfdef.SMFIC_EOH, mfdef.SMFIC_BODY}
+)
+"""Where an answer other than "continue" decides about the whole message; for a recipient, it is about that alone."""
+_MAIL = bytes([mfdef.SMFIC_MAIL])
 _REFUSALS = frozenset({"reject", "tempfail", "reply", "discard", "shutdown", "connection failure"})
 
 
@@ -53,7 +59,6 @@ class _Player:
         self._never_answered = frozenset(then.unanswered)
         self._had_space = then.manners.leading_space
         self._out = bytearray()
-        self._macros = b""
         self._muted = ""
         self._skipping = False
         self._gone = False
@@ -81,17 +86,17 @@ class _Player:
 
     async def _step(self, place: int, command: int, payload: bytes) -> None:
         if command == mfdef.SMFIC_MACRO:
-            # Held until it is known whether what they belong to is sent.
-            self._macros = payload
+            # An MTA sends them also for a step that it leaves out.
+            if payload[:1] == _MAIL and self._muted == "message":
+                self._muted = ""
+            if not self._muted and (wanted := self.listener.manners.wanted_macros(payload)):
+                self._out += packet(command, wanted)
             return
-        macros, self._macros = self._macros, b""
         sent = self._sends(command)
         self.listener.step(command, place, taken=sent)
         if not sent:
             return
         manners = self.listener.manners
-        if macros[:1] == bytes([command]) and (wanted := manners.wanted_macros(macros)):
-            self._out += packet(mfdef.SMFIC_MACRO, wanted)
         if command == mfdef.SMFIC_HEADER:
             payload = self._header(payload)
         self._out += packet(command, payload)
@@ -100,13 +105,11 @@ class _Player:
             await self._await_answer(command)
 
     def _sends(self, command: int) -> bool:
-        if command == mfdef.SMFIC_MAIL and self._muted == "message":
-            self._muted = ""
         if command != mfdef.SMFIC_BODY:
             self._skipping = False
+        if command == mfdef.SMFIC_QUIT_NC or (command in _ENDS_MESSAGE and self._muted == "message"):
+            self._muted = ""
         if command in _ALWAYS:
-            if command != mfdef.SMFIC_ABORT:
-                self._muted = ""
             return True
         return not self._muted and not self._skipping and self.listener.manners.sends(command)
 
@@ -134,7 +137,7 @@ class _Player:
             self._skipping = True
         elif command in _SESSION and (final in _REFUSALS or final == "accept"):
             self._muted = "session"
-        elif final == "accept" or (final in _REFUSALS and command != mfdef.SMFIC_RCPT):
+        elif command in _WITHIN_MESSAGE and (final in _REFUSALS or final == "accept"):
             self._muted = "message"
 
     async def _flush(self) -> None:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
-from milters.recording.events import End, Side
+from milters.recording.events import End, Event, Side
 from milters.recording.link import Address, Wire
-from milters.recording.shelf import Book
 from milters.recording.tap import Tap
 
 _MOST_HELD = 32 * 1024 * 1024
+
+
+class Book(Protocol):
+    """Where one connection is written down. Both methods may raise OSError."""
+
+    def write(self, events: list[Event]) -> None:
+        """Take what has happened since the last time."""
+
+    def close(self) -> None:
+        """The connection has ended, and all of it was written."""
 
 
 class Proxy:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol, TextIO
 
 from milters.recording.events import Event
-from milters.recording.writer import event_lines, heading, opening
+from milters.recording.writer import ConnectionWriter, heading
 
 SUFFIX = ".session"
 _NUMBERED = re.compile(rf"([0-9]{{1,9}}){re.escape(SUFFIX)}")
@@ -31,11 +31,11 @@ class Book:
     def __init__(self, text: TextIO, into: TextIO | None = None) -> None:
         self._text = text
         self._into = into
-        text.write(opening())
+        self._writer = ConnectionWriter()
 
     def write(self, events: list[Event]) -> None:
         """Take what has happened since the last time."""
-        self._text.writelines(event_lines(events))
+        self._text.writelines(self._writer.lines(events))
         self._text.flush()
 
     def close(self) -> None:

@@ -36,7 +36,7 @@ class Tap:
         joined = bool(stream.rest)
         packets, sound = stream.take(data)
         for command, payload in packets:
-            self._note(Packet(side, command, payload, joined and self._joins(side, command)))
+            self._note(Packet(side, command, payload, joined and self._joins(side)))
             joined = True
             if side is Side.MTA and command == mfdef.SMFIC_QUIT:
                 self._quit = True
@@ -59,13 +59,9 @@ class Tap:
         self.events.append(event)
         self._last = event
 
-    def _joins(self, side: Side, command: int) -> bool:
-        """Whether a packet that came along with the one before it is to be called part of the same write."""
-        last = self._last
-        if not isinstance(last, Packet) or last.side is not side:
-            return False
-        # Where buffers cut a large body is chance; its chunks count as written one by one.
-        return not command == last.command == mfdef.SMFIC_BODY
+    def _joins(self, side: Side) -> bool:
+        """Whether what *side* says next stands right below what it said before."""
+        return isinstance(self._last, Packet) and self._last.side is side
 
 
 class _Stream:

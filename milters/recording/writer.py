@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from milters import mfdef
-from milters.recording.events import Event, Left, Packet, Raw, Recording, Side
+from milters.recording.events import Event, Left, Packet, Raw, Recording
 from milters.recording.generated import claimed, generate
 from milters.recording.octets import quote, strings
 from milters.recording.payloads import Part, describe
@@ -19,8 +19,7 @@ def write(recording: Recording) -> str:
     """The whole file."""
     parts = [heading(recording.comment)]
     for connection in recording.connections:
-        parts.append(opening())
-        parts += event_lines(connection.events)
+        parts += ConnectionWriter().lines(connection.events)
     return "".join(parts)
 
 
@@ -29,30 +28,50 @@ def heading(comment: str) -> str:
     return f"{VERSION_LINE}\n" + "".join(f"# {line}".rstrip() + "\n" for line in comment.splitlines())
 
 
-def opening() -> str:
-    """How a connection begins."""
-    return "\nopen\n"
+class ConnectionWriter:
+    """Writes one connection, all at once or in pieces."""
 
+    def __init__(self) -> None:
+        self._opened = False
+        self._body = memoryview(b"")
+        self._claim = (0, 0)
+        self._place = 0
 
-def event_lines(events: Sequence[Event]) -> Iterator[str]:
-    """What happened on a connection, a piece of text for each event or run of events, line ends included."""
-    position = 0
-    while position < len(events):
-        size, seed, count = _generated(events, position)
-        event = events[position]
-        position += max(count, 1)
-        match event:
-            case Packet(side, command, payload, joined):
-                mark = "+" if joined else f"\n{side.value}"
-                name = COMMAND_NAMES[side].get(command, hex(command))
-                if count:
-                    yield f"{mark} {name} generated {size} octets seed {seed} by {len(payload)}\n"
-                else:
-                    yield f"{mark} {name}{_lines(describe(command, payload))}"
-            case Raw(side, octets):
-                yield f"\n{side.value} raw{_lines([[], [octets]])}"
-            case Left(side, end):
-                yield f"\n{side.value} {end.value}\n"
+    def lines(self, events: Iterable[Event]) -> Iterator[str]:
+        """The next *events* as text, line ends included."""
+        if not self._opened:
+            self._opened = True
+            yield "\nopen\n"
+        for event in events:
+            match event:
+                case Packet(side, command, payload, joined):
+                    mark = "+" if joined else f"\n{side.value}"
+                    name = COMMAND_NAMES[side].get(command, hex(command))
+                    generated = self._generated(event) if command == mfdef.SMFIC_BODY else ""
+                    yield f"{mark} {name}{generated or _lines(describe(command, payload))}"
+                case Raw(side, octets):
+                    yield f"\n{side.value} raw{_lines([[], [octets]])}"
+                case Left(side, end):
+                    yield f"\n{side.value} {end.value}\n"
+
+    def _generated(self, packet: Packet) -> str:
+        """What stands for a chunk of a generated body; "" where it is none, or not the next one."""
+        payload = packet.payload
+        claim = claimed(payload)
+        if claim is not None:
+            self._claim = claim
+            self._place = 0
+            try:
+                self._body = memoryview(generate(*claim))
+            except ValueError:
+                self._body = memoryview(b"")
+        start, end = self._place, self._place + len(payload)
+        if not payload or self._body[start:end] != payload:
+            self._body = memoryview(b"")
+            return ""
+        self._place = end
+        size, seed = self._claim
+        return f" generated {size} octets seed {seed} from {start} to {end}\n"
 
 
 def _lines(lines: Sequence[Sequence[Part]]) -> str:
@@ -71,32 +90,3 @@ def _line(parts: Sequence[Part]) -> str:
 
 def _string(octets: bytes) -> str:
     return f"\n{_INDENT}".join(strings(octets)) or quote(b"")
-
-
-def _generated(events: Sequence[Event], start: int) -> tuple[int, int, int]:
-    """Size and seed of the generated body that begins at *start*, and how many packets it is; 0 for none.
-
-    Its packets are all of one size, the last one excepted, and each was written by itself.
-    """
-    first = events[start]
-    if not isinstance(first, Packet) or first[:2] != (Side.MTA, mfdef.SMFIC_BODY):
-        return 0, 0, 0
-    claim = claimed(first.payload)
-    if claim is None:
-        return 0, 0, 0
-    size, seed = claim
-    try:
-        body = memoryview(generate(size, seed))
-    except ValueError:
-        return 0, 0, 0
-    count = -(-size // len(first.payload))
-    chunks = (body[place : place + len(first.payload)] for place in range(0, size, len(first.payload)))
-    run = events[start : start + count]
-    fits = len(run) == count and all(
-        isinstance(event, Packet)
-        and event[:2] == (Side.MTA, mfdef.SMFIC_BODY)
-        and event.payload == chunk
-        and (event.joined is False or event is first)
-        for event, chunk in zip(run, chunks, strict=True)
-    )
-    return (size, seed, count) if fits else (0, 0, 0)

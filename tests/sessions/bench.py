@@ -1,0 +1,174 @@
+"""The bench on which sessions are recorded: a private Postfix, the daemons, and between each two a proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from gatepost.config.types import SocketAddress
+from milters.recording.events import Connection, Event
+from milters.recording.proxy import Proxy
+from tests.harness.passthrough import PassThrough
+from tests.harness.ports import LOOPBACK, free_port
+from tests.harness.postfix import Postfix, Smtpd
+from tests.harness.smtp import Client, Session
+from tests.harness.waiting import wait_for
+from tests.sessions.daemons import daemon, listen, worker
+
+T = TypeVar("T")
+
+NAMES = ("verify", "verify-strict", "verify-inside", "sign", "sign-both", "sign-picky")
+LOGIN = ("anna@example.nl", "secret")
+
+
+class Pages:
+    """One connection while it is recorded."""
+
+    def __init__(self) -> None:
+        self.connection = Connection()
+        self.closed = False
+
+    def write(self, events: list[Event]) -> None:
+        self.connection.events += events
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Bench:
+    """As a context manager. ``recorded`` holds the connections to each daemon, by its name."""
+
+    def __init__(self) -> None:
+        self.recorded: dict[str, list[Pages]] = {name: [] for name in NAMES}
+        self._running = ExitStack()
+        self._loop = asyncio.new_event_loop()
+        self._ports = {name: free_port() for name in NAMES}
+        self._inside = free_port()
+        self._filter = PassThrough(self._inside)
+        self.postfix = Postfix(
+            self._services(),
+            users=dict([LOGIN]),
+            options={
+                "header_size_limit": "1000000",
+                "smtpd_recipient_limit": "100",
+                "local_header_rewrite_clients": "",
+            },
+        )
+
+    def _services(self) -> Sequence[Smtpd]:
+        services = []
+        for name in NAMES:
+            services.append(
+                Smtpd(
+                    name=name,
+                    port=self._inside if name == "verify-inside" else free_port(),
+                    milters=[f"inet:{LOOPBACK}:{self._ports[name]}"],
+                    sasl=True,
+                    networks=["127.0.0.0/8", "198.51.100.0/24"],
+                    daemon_name="ORIGINATING" if name == "sign-picky" else "",
+                )
+            )
+        services.append(
+            Smtpd(
+                name="filtered",
+                milters=[f"inet:{LOOPBACK}:{self._ports['verify']}"],
+                content_filter=f"filter:[{LOOPBACK}]:{self._filter.port}",
+            )
+        )
+        services.append(
+            Smtpd(
+                name="plain-sign-picky",
+                milters=[f"inet:{LOOPBACK}:{self._ports['sign-picky']}"],
+            )
+        )
+        return services
+
+    @property
+    def version(self) -> str:
+        """Postfix's."""
+        done = subprocess.run(["postconf", "-dh", "mail_version"], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def connect(
+        self, service: str, client: Client | None = None, login: tuple[str, str] | None = None
+    ) -> Session:
+        """Connect to an smtpd service and greet, as *client* (by XCLIENT) and with *login* where given."""
+        session = Session(self.postfix.port(service))
+        session.ehlo(client.helo if client else "client.example.nl")
+        if client is not None:
+            address = f"IPV6:{client.address}" if ":" in client.address else client.address
+            name = client.name or "[UNAVAILABLE]"
+            session.command(f"XCLIENT NAME={name} ADDR={address} PORT=40000 HELO={client.helo}", need=True)
+            session.ehlo(client.helo)
+        if login is not None:
+            session.login(*login)
+        return session
+
+    def wait_for_recording(self, name: str) -> Connection:
+        """The connection to that daemon that was made last, complete; and forget all there were."""
+
+        def complete() -> bool:
+            pages = self.recorded[name]
+            return bool(pages) and all(each.closed for some in self.recorded.values() for each in some)
+
+        wait_for(complete, f"the end of the connection to {name}")
+        found = self.recorded[name][-1]
+        for pages in self.recorded.values():
+            pages.clear()
+        return found.connection
+
+    def __enter__(self) -> Self:
+        with ExitStack() as starting:
+            scratch = Path(starting.enter_context(tempfile.TemporaryDirectory(prefix="gatepost-")))
+            thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+            thread.start()
+            starting.callback(thread.join, 5)
+            starting.callback(self._loop.call_soon_threadsafe, self._loop.stop)
+            for name in NAMES:
+                starting.callback(self._stop, self._on_loop(self._serve(name, scratch)))
+            starting.enter_context(self._filter)
+            starting.enter_context(self.postfix)
+            self._running = starting.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running.close()
+
+    def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    def _stop(self, stop: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._on_loop(stop())
+
+    async def _serve(self, name: str, scratch: Path) -> Callable[[], Coroutine[Any, Any, None]]:
+        """Start a daemon and the proxy before it; gives what stops both."""
+        serving = worker(daemon(name, scratch))
+        path = scratch / name
+        await serving.start([listen(path)])
+
+        def open_pages() -> Pages:
+            pages = Pages()
+            self.recorded[name].append(pages)
+            return pages
+
+        def complain(text: str) -> None:
+            raise RuntimeError(text)
+
+        proxy = Proxy(SocketAddress("unix", path=str(path)), open_pages, complain)
+        server = await asyncio.start_server(proxy.serve, LOOPBACK, self._ports[name])
+
+        async def stop() -> None:
+            server.close()
+            await proxy.stop()
+            await serving.stop(0)
+
+        return stop

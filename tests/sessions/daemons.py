@@ -1,0 +1,51 @@
+"""The daemons of gatepost.yaml, with all that moves held still: clock, keys, DNS, the secret of the seals."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+from pathlib import Path
+from string import Template
+from typing import Literal
+
+from gatepost.cli.prepare import prepare
+from gatepost.config.host import Host
+from gatepost.config.load import parse
+from gatepost.log import Logger
+from gatepost.metrics import Metrics
+from gatepost.service.daemon import Worker
+from milters.assembly import MilterDaemon
+
+HERE = Path(__file__).parent
+NOW = 1_795_255_200
+"""The daemons' time: Sat, 21 Nov 2026 10:00:00 +0000."""
+SECRET = b"The tests' own secret, 40 octets of it.\n"
+
+Engine = Literal["asyncio", "libmilter"]
+
+
+def daemon(name: str, scratch: Path, engine: Engine = "asyncio") -> MilterDaemon:
+    """The daemon called *name*; *scratch* is a directory for its secret."""
+    secret = scratch / "seal.key"
+    if not secret.exists():
+        secret.touch(mode=0o600)
+        secret.write_bytes(SECRET)
+    text = Template((HERE / "gatepost.yaml").read_text()).substitute(here=HERE, scratch=scratch)
+    config = parse(text, "gatepost.yaml", Host()).config
+    prepared = prepare(config, name)
+    assert isinstance(prepared, MilterDaemon)
+    settings = prepared.settings.model_copy(update={"engine": engine})
+    return replace(prepared, settings=settings, clock=lambda: NOW)
+
+
+def worker(prepared: MilterDaemon) -> Worker:
+    """Its serving side, for the running event loop."""
+    return prepared.worker(Logger(level="error", daemon=prepared.name), Metrics(prepared.name))
+
+
+def listen(path: Path) -> socket.socket:
+    """A listening unix socket."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(128)
+    return listener

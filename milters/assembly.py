@@ -18,6 +18,7 @@ from gatepost.config.errors import ConfigError, Problem
 from gatepost.config.sections import Daemon
 from gatepost.config.settings import Config
 from gatepost.dkim.keys.sources import build as build_keys
+from gatepost.dkim.verifier import Verifier
 from gatepost.dns.budget import Budget
 from gatepost.dns.resolver import Resolver
 from gatepost.dns.zone import Zone, ZoneError, load_zone
@@ -103,7 +104,7 @@ def dkim_verify_daemon(config: Config, name: str, settings: DkimVerify) -> Milte
     ids = Ids(config.authserv_id, config.authserv_aliases)
     sealer = Sealer(_secret(config, settings), config.seal_validity)
     border = Border(ids, sealer, Networks(config.believe_unsealed_from))
-    is_public_suffix = public_suffix_test()
+    policy = dkim_verify.policy_of(settings, public_suffix_test())
 
     def serve(log: Logger, metrics: Metrics, clock: Callable[[], float]) -> _Served:
         resolver = Resolver(config.dns, zone=zone, observer=metrics)
@@ -113,9 +114,7 @@ def dkim_verify_daemon(config: Config, name: str, settings: DkimVerify) -> Milte
             border=border,
             sealer=sealer,
             removes_seals=removes_seals(config, name),
-            is_public_suffix=is_public_suffix,
-            resolver=resolver,
-            new_budget=partial(Budget, config.dns),
+            verifier=Verifier(policy, resolver, partial(Budget, config.dns)),
             log=log,
             metrics=metrics,
             clock=clock,

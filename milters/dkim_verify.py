@@ -6,11 +6,10 @@ name that we did not write are removed, whoever brings them.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from gatepost.address import AddressError, author
 from gatepost.authres.border import FIELD_NAME, Border, Claim
@@ -19,14 +18,11 @@ from gatepost.authres.seal import Sealer, message_subject, without_seal
 from gatepost.authres.unsealed import read_unsealed
 from gatepost.authres.write import format_value
 from gatepost.config.dkim_settings import DkimVerify
-from gatepost.dkim.record import parse_record
 from gatepost.dkim.report import authres_results, brief
 from gatepost.dkim.result import Cause, SignatureResult
 from gatepost.dkim.result import Verdict as DkimVerdict
-from gatepost.dkim.verify import Policy, Verification
-from gatepost.dns.answer import Answer
-from gatepost.dns.budget import Budget
-from gatepost.dns.resolver import Resolver
+from gatepost.dkim.verifier import SignatureCheck, Verifier
+from gatepost.dkim.verify import Policy
 from gatepost.header_count import count_problem
 from gatepost.hosts import HostList
 from gatepost.log import Logger
@@ -58,8 +54,7 @@ class Tools:
     """What the daemon works with; everything that touches the outside is passed in here.
 
     ``removes_seals`` says that nobody of us reads the results after this
-    daemon. ``new_budget`` starts the DNS allowance of one message. ``clock``
-    gives the time in seconds since 1970.
+    daemon. ``clock`` gives the time in seconds since 1970.
     """
 
     authserv_id: str
@@ -67,12 +62,22 @@ class Tools:
     border: Border
     sealer: Sealer
     removes_seals: bool
-    is_public_suffix: Callable[[str], bool]
-    resolver: Resolver
-    new_budget: Callable[[], Budget]
+    verifier: Verifier
     log: Logger
     metrics: Metrics
     clock: Callable[[], float] = field(default=time.time)
+
+
+def policy_of(settings: DkimVerify, is_public_suffix: Callable[[str], bool]) -> Policy:
+    """What the options make of the verifier's policy."""
+    return Policy(
+        max_signatures=settings.max_signatures,
+        min_rsa_bits=settings.min_rsa_bits,
+        clock_drift=settings.clock_drift,
+        accept_partial_body=settings.partial_body == "accept",
+        must_be_signed=tuple(name.lower().encode("ascii") for name in settings.must_be_signed),
+        is_public_suffix=is_public_suffix,
+    )
 
 
 class DkimVerifyHandler:
@@ -88,16 +93,6 @@ class DkimVerifyHandler:
         self.name = name
         self.settings = settings
         self.tools = tools
-        self.policy = Policy(
-            max_signatures=settings.max_signatures,
-            min_rsa_bits=settings.min_rsa_bits,
-            clock_drift=settings.clock_drift,
-            accept_partial_body=settings.partial_body == "accept",
-            must_be_signed=tuple(name.lower().encode("ascii") for name in settings.must_be_signed),
-            is_public_suffix=tools.is_public_suffix,
-        )
-        # A key serves many messages: reading it again costs more than verifying with it.
-        self.parse_record = lru_cache(maxsize=4096)(parse_record)
         self._ignored = HostList(settings.ignore_hosts)
         self._warned = False
 
@@ -120,17 +115,14 @@ class _Verifying:
         self._tools = tools = daemon.tools
         self._message = message
         self._now = tools.clock()
-        self._known: dict[str, Answer] = {}
-        self._asked: list[asyncio.Task[tuple[str, Answer]]] = []
         envelope = message.envelope
         # A login does not make its sender one of us: what a user brings under our name is forged.
         inside = not envelope.login and envelope.client_address in tools.trusted
         self._claims = tools.border.claims(message, inside, self._now)
         self._skipped = self._why_not(local=inside or bool(envelope.login))
-        self._verification = Verification((), daemon.policy, self._now)
+        self._check: SignatureCheck | None = None
         if not self._skipped:
-            self._verification = Verification(message.headers, daemon.policy, self._now)
-            self._look_up(self._verification.key_names)
+            self._check = tools.verifier.check(message.headers, self._now)
 
     def _why_not(self, local: bool) -> str:
         """Why the signatures of this message are not looked at; "" where they are."""
@@ -143,47 +135,29 @@ class _Verifying:
         return ""
 
     def body(self, chunk: bytes) -> bool:
-        if not self._verification.needs_body:
+        if self._check is None or not self._check.needs_body:
             return False
-        self._verification.body(chunk)
+        self._check.body(chunk)
         return True
 
     def finish(self) -> Verdict | Awaitable[Verdict]:
-        return self._finish_later() if self._asked else self._conclude()
-
-    def cancel(self) -> None:
-        for task in self._asked:
-            task.cancel()
-
-    # -- keys
-
-    def _look_up(self, names: set[str]) -> None:
-        """Ask for all keys at once, while the body is still coming."""
-        budget: Budget | None = None
-        for name in names:
-            answer = self._tools.resolver.cached(name, "TXT")
-            if answer is not None:
-                self._known[name] = answer
-                continue
-            budget = budget or self._tools.new_budget()
-            self._asked.append(asyncio.create_task(self._ask(name, budget)))
-
-    async def _ask(self, name: str, budget: Budget) -> tuple[str, Answer]:
-        return name, await self._tools.resolver.lookup(name, "TXT", budget)
-
-    async def _finish_later(self) -> Verdict:
-        self._known.update(await asyncio.gather(*self._asked))
-        return self._conclude()
-
-    # -- the verdict
-
-    def _conclude(self) -> Verdict:
         if self._message.oversized:
             return self._told(HEADER_TOO_LARGE, ())
+        if self._check is None:
+            return self._told(Verdict(changes=self._kept_and_removed()), ())
+        results = self._check.results()
+        return self._conclude(results) if isinstance(results, list) else self._conclude_later(results)
+
+    def cancel(self) -> None:
+        if self._check is not None:
+            self._check.cancel()
+
+    async def _conclude_later(self, results: Awaitable[list[SignatureResult]]) -> Verdict:
+        return self._conclude(await results)
+
+    def _conclude(self, found: list[SignatureResult]) -> Verdict:
         changes = self._kept_and_removed()
-        if self._skipped:
-            return self._told(Verdict(changes=changes), ())
-        results = self._results()
+        results = self._weighed(found)
         if results or self._daemon.settings.ar_for_unsigned:
             changes.append(InsertHeader(FIELD_NAME, self._field(results)))
         return self._told(replace(self._disposition(results), changes=changes), results)
@@ -198,8 +172,8 @@ class _Verifying:
                 changes.append(ReplaceHeader(FIELD_NAME, claim.index, without_seal(claim.value).strip()))
         return changes
 
-    def _results(self) -> list[SignatureResult]:
-        results = self._verification.results(self._known, self._daemon.parse_record)
+    def _weighed(self, results: list[SignatureResult]) -> list[SignatureResult]:
+        """The results as they are reported: with the message's other faults, and in order."""
         if results and self._daemon.settings.required_headers == "policy" and self._count_problem:
             results = [_not_acceptable(result, self._count_problem) for result in results]
         # RFC 6376 §6.1 leaves the order to us: the author's own signatures come first.
@@ -256,7 +230,7 @@ class _Verifying:
         envelope = self._message.envelope
         action = verdict.disposition.value
         self._tools.metrics.verdict(action).inc()
-        beyond = self._verification.count - len(results)
+        beyond = self._check.count - len(results) if self._check else 0
         self._tools.log.message(
             envelope.queue_id,
             client=envelope.client_address,

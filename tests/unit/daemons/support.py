@@ -12,7 +12,9 @@ from typing import Any
 from gatepost.authres.border import Border
 from gatepost.authres.seal import Sealer
 from gatepost.authres.strip import Ids
+from gatepost.config.dkim_settings import DkimVerify
 from gatepost.config.sections import Dns
+from gatepost.dkim.verifier import Verifier
 from gatepost.dns.answer import Answer, Outcome
 from gatepost.dns.budget import Budget
 from gatepost.log import Logger
@@ -20,6 +22,7 @@ from gatepost.message import Envelope, Message
 from gatepost.metrics import Metrics
 from gatepost.networks import Networks, parse_address
 from gatepost.suffixes import public_suffix_test
+from milters.dkim_verify import policy_of
 from milters.handler import DeleteHeader, Handler, InsertHeader, ReplaceHeader, Verdict
 from tests.harness.mail import parse
 
@@ -82,12 +85,15 @@ def common(log: Logger, **changes: Any) -> dict[str, Any]:
     } | changes  # fmt: skip
 
 
-def verifying(log: Logger, resolver: FixedResolver, **changes: Any) -> dict[str, Any]:
-    """What dkim-verify has beside."""
+def verifier(settings: DkimVerify, resolver: FixedResolver) -> Verifier:
+    return Verifier(policy_of(settings, public_suffix_test()), resolver, lambda: Budget(Dns()))  # type: ignore[arg-type]
+
+
+def verifying(log: Logger, **changes: Any) -> dict[str, Any]:
+    """What dkim-verify has beside, and its verifier."""
     unsealed = changes.pop("believe_unsealed", networks())
     return common(log) | {
         "border": Border(Ids(ID), SEALER, unsealed), "sealer": SEALER, "removes_seals": False,
-        "is_public_suffix": public_suffix_test(), "resolver": resolver, "new_budget": lambda: Budget(Dns()),
     } | changes  # fmt: skip
 
 

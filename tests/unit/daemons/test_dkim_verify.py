@@ -25,6 +25,7 @@ from tests.unit.daemons.support import (
     networks,
     replaced,
     run,
+    verifier,
     verifying,
 )
 from tests.unit.dkim.support import MESSAGE, craft, ed25519_key, record, rsa_key
@@ -40,7 +41,8 @@ def handler(
 ) -> DkimVerifyHandler:
     resolver = FixedResolver(known, asked or {})
     chosen = DkimVerify.model_validate({"kind": "dkim-verify", "socket": ["inet:1@127.0.0.1"], **settings})
-    return DkimVerifyHandler("dkim-verify", chosen, Tools(**verifying(log.log, resolver, **(tools or {}))))
+    chosen_tools = verifying(log.log, verifier=verifier(chosen, resolver), **(tools or {}))
+    return DkimVerifyHandler("dkim-verify", chosen, Tools(**chosen_tools))
 
 
 def told(verdict: Verdict) -> str:
@@ -288,8 +290,9 @@ def test_ten_thousand_signatures(log: LogFile) -> None:
     verdict = run(daemon, craft(MESSAGE, rsa_key()).replace(MESSAGE, b"") * 10_000 + MESSAGE)
     assert told(verdict).count("dkim=") == 10
     assert log.lines[-1]["signatures_ignored"] == 9990
-    assert isinstance(daemon.tools.resolver, FixedResolver)
-    assert daemon.tools.resolver.questions == [KEY]
+    resolver = daemon.tools.verifier.resolver
+    assert isinstance(resolver, FixedResolver)
+    assert resolver.questions == [KEY]
 
 
 def test_an_old_postfix_is_named_once(log: LogFile) -> None:

@@ -30,6 +30,7 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, *arguments* or those of the process, and give the exit status."""
+    _open_closed_streams()
     try:
         status = _dispatch(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
@@ -40,6 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return status
+
+
+def _open_closed_streams() -> None:
+    """Let a standard stream that was closed by whoever started us be /dev/null.
+
+    Its number would be given to the first socket otherwise, and the log be written into that.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # The lowest free descriptor is the closed one.
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
 
 
 def _dispatch(arguments: list[str]) -> int:

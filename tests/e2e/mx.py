@@ -59,7 +59,8 @@ class Mx:
     def __enter__(self) -> Self:
         with ExitStack() as starting:
             starting.enter_context(self.dns)
-            common = {"dns": {"nameservers": [self.dns.address]}, **self._common}
+            dns = {"nameservers": [self.dns.address], **self._common.get("dns", {})}
+            common = {**self._common, "dns": dns}
             self.gatepost = Installation(self._directory, {DAEMON: self._section}, common)
             process = self.daemon.process
             process.command = [*self._wrapper, *process.command]

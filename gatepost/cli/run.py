@@ -7,19 +7,24 @@ configuration is at fault (EX_CONFIG of sysexits.h).
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from gatepost.cli.options import add_config
 from gatepost.cli.prepare import prepare
-from gatepost.cli.status import CONFIGURATION, NOT_IN_ORDER
+from gatepost.cli.status import CONFIGURATION, FINE, NOT_IN_ORDER, USAGE
 from gatepost.config.errors import ConfigError
 from gatepost.config.load import Loaded, read
 from gatepost.config.settings import Config
-from gatepost.log import Logger
+from gatepost.log import Logger, adopt_libraries
+from gatepost.metrics import Metrics
 from gatepost.service.daemon import Build, Daemon, ServiceError
+from gatepost.service.privileges import drop, identity
 from gatepost.service.supervisor import Supervisor
+from policy import stdio
+from policy.assembly import PolicyDaemon
 
 EXAMPLE = "gatepost run dkim-verify --config /etc/gatepost/gatepost.yaml"
 
@@ -28,10 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("name", metavar="NAME", help="the daemon, as it is called in the configuration")
     add_config(parser)
+    parser.add_argument(
+        "--stdio",
+        action="store_true",
+        help="serve one connection on standard input and output, as Postfix's spawn(8) has it "
+        "(policy services only); logs to syslog",
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Run the daemon until it is told to stop."""
+    if arguments.stdio:
+        return run_on_stdio(arguments.name, arguments.config, prepare)
     return run(arguments.name, arguments.config, prepare)
 
 
@@ -48,6 +61,34 @@ def run(name: str, file: Path, build: Callable[[Config, str], Daemon]) -> int:
         return NOT_IN_ORDER
     finally:
         log.close()
+
+
+def run_on_stdio(name: str, file: Path, build: Callable[[Config, str], Daemon]) -> int:
+    """Run the policy service called *name* on standard input and output, without a supervisor."""
+    streams = stdio.Streams.take()
+    log = stdio.logger(name)
+    try:
+        load, prepare_daemon = _steps(name, file, build, log)
+        config = load()
+        log.adjust(config.log.level, config.log.format)
+        daemon = prepare_daemon(config)
+        if not isinstance(daemon, PolicyDaemon):
+            _complain(log, [f"{name} is no policy service: --stdio is not for milters, which need a socket"])
+            return USAGE
+        if os.geteuid() == 0:
+            drop(identity(daemon.settings.user or config.user, daemon.settings.group or config.group))
+        adopt_libraries(log)
+        stdio.run(lambda: daemon.terms(log, Metrics(name)), streams)
+    except ConfigError as error:
+        _complain(log, [str(problem) for problem in error.problems])
+        return CONFIGURATION
+    except ServiceError as error:
+        _complain(log, [str(error)])
+        return NOT_IN_ORDER
+    finally:
+        streams.close()
+        log.close()
+    return FINE
 
 
 def _steps(

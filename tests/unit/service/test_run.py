@@ -91,4 +91,6 @@ def test_runs_until_told_to_stop(file: Path, tmp_path: Path) -> None:
 def test_arguments() -> None:
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    assert parser.parse_args(["x", "--config", "/f"]) == argparse.Namespace(name="x", config=Path("/f"))
+    assert parser.parse_args(["x", "--config", "/f"]) == argparse.Namespace(
+        name="x", config=Path("/f"), stdio=False
+    )

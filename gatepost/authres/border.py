@@ -4,7 +4,10 @@ Nothing is believed because of where it stands: a sender can write a field with
 our name, and it can come in from any side. What we wrote ourselves bears a
 seal. At the border (a client that is not one of us) only the SPF field that our
 policy service has just written for this very client may stay; inside, every
-field whose seal fits the message. All others with our name go (RFC 8601 §5).
+field whose seal fits the message, and an SPF field whose seal fits what it
+states, if it states this message's MAIL FROM: that has come through a content
+filter, while client and HELO have not. All others with our name go
+(RFC 8601 §5).
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gatepost.authres.seal import Sealer, message_subject, spf_subject
+from gatepost.authres.spf_field import stated
 from gatepost.authres.strip import Ids, claims
 from gatepost.message import Message
 from gatepost.networks import Networks
@@ -44,11 +48,13 @@ class Border:
         self._sealer = sealer
         self._believe_unsealed = believe_unsealed
 
-    def claims(self, message: Message, inside: bool, now: float) -> list[Claim]:
+    def claims(self, message: Message, inside: bool, now: float, *, first: bool = True) -> list[Claim]:
         """The fields that claim to be ours, topmost first.
 
         *inside* says that the message comes from one of us; *now* is the time
-        in seconds since 1970.
+        in seconds since 1970. *first* says that none of our milters has had
+        the message before in this session: what one of them wrote a moment ago
+        is good at the border too.
         """
         found = []
         index = 0
@@ -61,13 +67,16 @@ class Border:
         if not found:
             return []
         envelope = message.envelope
-        if inside:
-            subject = message_subject(message.headers)
-        else:
-            subject = spf_subject(envelope.client_address, envelope.helo, envelope.mail_from)
+        subjects = []
+        if inside or not first:
+            subjects.append(message_subject(message.headers))
+        if not inside:
+            subjects.append(spf_subject(envelope.client_address, envelope.helo, envelope.mail_from))
         trusted = envelope.client_address in self._believe_unsealed
         judged = []
         for index, value in found:
-            sealed = self._sealer.opened(value, subject, now)
+            sealed = any(self._sealer.opened(value, subject, now) for subject in subjects)
+            if inside and not sealed and (spf := stated(value)) and spf.speaks_of(envelope.mail_from):
+                sealed = self._sealer.opened(value, spf.subject, now)
             judged.append(Claim(index, value, sealed, believed=sealed or trusted))
         return judged

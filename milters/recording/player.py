@@ -20,9 +20,10 @@ _ENDS_MESSAGE = frozenset({mfdef.SMFIC_ABORT, mfdef.SMFIC_MAIL})
 _WITHIN_MESSAGE = frozenset(
     {mfdef.SMFIC_MAIL, mfdef.SMFIC_DATA, mfdef.SMFIC_HEADER, mfdef.SMFIC_EOH, mfdef.SMFIC_BODY}
 )
-"""Where an answer other than "continue" decides about the whole message; for a recipient, it is about that alone."""
+"""Where a decision is about the whole message. At RCPT a refusal is about that recipient alone."""
 _MAIL = bytes([mfdef.SMFIC_MAIL])
-_REFUSALS = frozenset({"reject", "tempfail", "reply", "discard", "shutdown", "connection failure"})
+_REFUSALS = frozenset({"reject", "tempfail", "reply"})
+_DECISIONS = _REFUSALS | {"accept", "discard", "shutdown", "connection failure"}
 
 
 class Link(Protocol):
@@ -135,10 +136,11 @@ class _Player:
                 break
         if final == "skip":
             self._skipping = True
-        elif command in _SESSION and (final in _REFUSALS or final == "accept"):
-            self._muted = "session"
-        elif command in _WITHIN_MESSAGE and (final in _REFUSALS or final == "accept"):
-            self._muted = "message"
+        elif final in _DECISIONS:
+            if command in _SESSION:
+                self._muted = "session"
+            elif command in _WITHIN_MESSAGE or (command == mfdef.SMFIC_RCPT and final not in _REFUSALS):
+                self._muted = "message"
 
     async def _flush(self) -> None:
         if self._out:

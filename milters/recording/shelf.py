@@ -24,6 +24,9 @@ class Shelf(Protocol):
     def open_book(self) -> Book:
         """For a new connection. Raises OSError."""
 
+    def close(self) -> None:
+        """There are no more connections, and all books are closed."""
+
 
 class Book:
     """Where one connection is written down."""
@@ -69,6 +72,9 @@ class Directory:
         text.write(heading(self._comment))
         return Book(text)
 
+    def close(self) -> None:
+        """Nothing is open but the books."""
+
 
 class File:
     """One new file for all connections, one after the other in the order in which they end. Raises OSError."""
@@ -84,6 +90,10 @@ class File:
         self.count += 1
         # Connections overlap, the blocks of a file do not.
         return Book(tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n"), self._text)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._text.close()
 
 
 def shelf(output: str, comment: str) -> Shelf:

@@ -16,6 +16,7 @@ import struct
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 
+from gatepost.address.envelope import internal_form
 from gatepost.message import HeaderField
 
 SPREAD = 300.0
@@ -30,6 +31,9 @@ _MAC_OCTETS = 16
 _RUN = re.compile(rb"[ \t\r\n]+")
 _OPENING = b"(gatepost-seal"
 _SEAL = re.compile(rb"\(gatepost-seal\s+v1\s+t=(\d{1,12})\s+m=([A-Za-z0-9_-]{22})\s*\)")
+SEAL_AT_END = re.compile(_SEAL.pattern + rb"\s*")
+"""A seal, and the white space that may follow it at the end of a value."""
+
 _ANY_SEAL = re.compile(rb'(?<!\\)\([ \t\r\n]*+gatepost-seal(?![\w-])[^()\\"]*+\)', re.IGNORECASE)
 _SUBJECT_FIELDS = (b"from", b"date", b"message-id")
 _INITIALS = frozenset((b"F", b"f", b"D", b"d", b"M", b"m"))
@@ -102,10 +106,11 @@ def spf_subject(client_address: str, helo: bytes, mail_from: bytes) -> bytes:
     """Give what SPF results speak of (RFC 7208 §2.3, §2.4).
 
     The address may be written in any way; the case of *helo* makes no
-    difference. *mail_from* is without angle brackets, empty for the null sender.
+    difference. *mail_from* is without angle brackets, empty for the null sender;
+    its local part may be quoted, as milters see it, or not, as policy services do.
     """
     parts = [b"spf\0"]
-    for part in (_canonical_address(client_address), helo.lower(), mail_from):
+    for part in (_canonical_address(client_address), helo.lower(), internal_form(mail_from)):
         parts += (struct.pack(">Q", len(part)), part)
     return b"".join(parts)
 

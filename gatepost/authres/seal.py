@@ -34,7 +34,8 @@ _SEAL = re.compile(rb"\(gatepost-seal\s+v1\s+t=(\d{1,12})\s+m=([A-Za-z0-9_-]{22}
 SEAL_AT_END = re.compile(_SEAL.pattern + rb"\s*")
 """A seal, and the white space that may follow it at the end of a value."""
 
-_ANY_SEAL = re.compile(rb'(?<!\\)\([ \t\r\n]*+gatepost-seal(?![\w-])[^()\\"]*+\)', re.IGNORECASE)
+# What we add to the results for ourselves: seals, and what an SPF field states (``spf_field``).
+_OUR_COMMENT = re.compile(rb'(?<!\\)\([ \t\r\n]*+gatepost-(?:seal|spf)(?![\w-])[^()\\"]*+\)', re.IGNORECASE)
 _SUBJECT_FIELDS = (b"from", b"date", b"message-id")
 _INITIALS = frozenset((b"F", b"f", b"D", b"d", b"M", b"m"))
 
@@ -73,10 +74,10 @@ class Sealer:
 
 
 def without_seal(value: bytes) -> bytes:
-    """Give *value* without any seal comment, and without the white space in front of one."""
-    if b"gatepost-seal" not in value.lower():
+    """Give *value* without any seal, or what one was made for, and without the white space in front."""
+    if b"gatepost-s" not in value.lower():
         return value
-    *parts, last = _ANY_SEAL.split(value)
+    *parts, last = _OUR_COMMENT.split(value)
     return b"".join([part.rstrip(b" \t\r\n") for part in parts]) + last
 
 

@@ -1,7 +1,7 @@
 """Public suffixes: domains below which strangers register (publicsuffix.org).
 
-Only the list's first part counts, the registries' suffixes. What companies
-list in its second part (``github.io``) is a domain like any other to DKIM: its
+To DKIM only the list's first part counts, the registries' suffixes. What
+companies list in its second part (``github.io``) is a domain like any other: its
 owner can answer for it.
 """
 
@@ -22,3 +22,17 @@ def public_suffix_test() -> Callable[[str], bool]:
         return "." not in domain or suffixes.privatesuffix(domain) is None
 
     return is_public_suffix
+
+
+def organizational_domain_by_list() -> Callable[[str], str]:
+    """A function that gives a domain's organizational domain as RFC 7489 §3.2 does, by the whole list.
+
+    A public suffix is its own organizational domain.
+    """
+    suffixes = PublicSuffixList()
+
+    @lru_cache(maxsize=4096)
+    def organizational_domain(domain: str) -> str:
+        return suffixes.privatesuffix(domain) or domain
+
+    return organizational_domain

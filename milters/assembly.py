@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,11 +15,15 @@ from gatepost.authres.seal import Sealer
 from gatepost.authres.secret import SecretError, load_or_create
 from gatepost.authres.strip import Ids
 from gatepost.config.dkim_settings import DkimSign, DkimVerify
+from gatepost.config.dmarc_settings import Dmarc
 from gatepost.config.errors import ConfigError, Problem
 from gatepost.config.sections import Daemon
 from gatepost.config.settings import Config
 from gatepost.dkim.keys.sources import build as build_keys
 from gatepost.dkim.verifier import Verifier
+from gatepost.dkim.verify import Policy
+from gatepost.dmarc.evaluate import TREE_WALK, by_suffix_list
+from gatepost.dmarc.history import History
 from gatepost.dns.budget import Budget
 from gatepost.dns.resolver import Resolver
 from gatepost.dns.zone import Zone, ZoneError, load_zone
@@ -27,8 +32,8 @@ from gatepost.metrics import Metrics
 from gatepost.networks import Networks
 from gatepost.service.daemon import Worker
 from gatepost.service.privileges import identity
-from gatepost.suffixes import public_suffix_test
-from milters import dkim_sign, dkim_verify
+from gatepost.suffixes import organizational_domain_by_list, public_suffix_test
+from milters import dkim_sign, dkim_verify, dmarc
 from milters.handler import Handler
 from milters.libmilter import LibmilterWorker
 from milters.server import MilterWorker
@@ -76,10 +81,11 @@ class MilterDaemon:
 
 @dataclass
 class _Served:
-    """A handler, and the resolver that it asks, if it does."""
+    """A handler, and what it works with that has to be let go of in the end."""
 
     handler: Handler
     resolver: Resolver | None = None
+    history: History | None = None
 
 
 @dataclass
@@ -94,6 +100,8 @@ class _Worker:
 
     async def stop(self, grace: float) -> None:
         await self.engine.stop(grace)
+        if self.served.history is not None:
+            self.served.history.close()
         if self.served.resolver is not None:
             await self.served.resolver.close()
 
@@ -143,10 +151,48 @@ def dkim_sign_daemon(config: Config, name: str, settings: DkimSign) -> MilterDae
     return MilterDaemon(name, settings, serve, keys.watched_files(), keys.check_all)
 
 
+def dmarc_daemon(config: Config, name: str, settings: Dmarc) -> MilterDaemon:
+    """The DMARC daemon *name*. Raises ConfigError where the zone file or the seal's secret cannot be used."""
+    zone = _zone(config)
+    ids = Ids(config.authserv_id, config.authserv_aliases)
+    sealer = Sealer(_secret(config, settings), config.seal_validity)
+    border = Border(ids, sealer, Networks(config.believe_unsealed_from))
+    policy = Policy(is_public_suffix=public_suffix_test())
+    method = TREE_WALK if settings.org_domain == "tree" else by_suffix_list(organizational_domain_by_list())
+
+    def serve(log: Logger, metrics: Metrics, clock: Callable[[], float]) -> _Served:
+        resolver = Resolver(config.dns, zone=zone, observer=metrics)
+        history = None
+        if settings.history is not None and settings.mode == "enforce":
+            history = History(settings.history, partial(log.event, "error"))
+        tools = dmarc.Tools(
+            authserv_id=config.authserv_id,
+            trusted=Networks(config.trusted_networks),
+            border=border,
+            sealer=sealer,
+            removes_seals=removes_seals(config, name),
+            verifier=Verifier(policy, resolver, partial(Budget, config.dns)),
+            method=method,
+            history=history,
+            log=log,
+            metrics=metrics,
+            sample=lambda: 100 * random.random(),
+        )
+        return _Served(dmarc.DmarcHandler(name, settings, tools), resolver, history)
+
+    files = [path for path in (config.dns.zone, config.seal_secret) if path is not None]
+    return MilterDaemon(name, settings, serve, files)
+
+
 def removes_seals(config: Config, name: str) -> bool:
     """Whether *name* is the last of our daemons on the way, so that no mailbox holds a seal to be copied."""
-    verifiers = [name for name, settings in config.daemons.items() if settings.kind == "dkim-verify"]
-    return name == verifiers[-1]
+    order: dict[str, int] = {}
+    for daemon, settings in config.daemons.items():
+        if isinstance(settings, Dmarc):
+            order[daemon] = 2 if settings.mode == "stamp" else 1
+        elif isinstance(settings, DkimVerify):
+            order[daemon] = 0
+    return name == max(order, key=lambda daemon: order[daemon])
 
 
 def _zone(config: Config) -> Zone | None:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gatepost.config.dkim_settings import DkimSign, DkimVerify
+from gatepost.config.dmarc_settings import Dmarc
 from gatepost.config.errors import ConfigError, Problem
 from gatepost.config.settings import Config
 from gatepost.config.words import did_you_mean, listed, quoted
 from gatepost.service.daemon import Daemon
-from milters.assembly import dkim_sign_daemon, dkim_verify_daemon
+from milters.assembly import dkim_sign_daemon, dkim_verify_daemon, dmarc_daemon
 
 
 class Prepared(Daemon, Protocol):
@@ -33,5 +34,7 @@ def prepare(config: Config, name: str) -> Prepared:
         raise ConfigError([Problem("", 0, 0, "", f"no daemon is called {quoted(name)}{hint}")])
     if isinstance(settings, DkimVerify):
         return dkim_verify_daemon(config, name, settings)
-    assert isinstance(settings, DkimSign)
-    return dkim_sign_daemon(config, name, settings)
+    if isinstance(settings, DkimSign):
+        return dkim_sign_daemon(config, name, settings)
+    assert isinstance(settings, Dmarc)
+    return dmarc_daemon(config, name, settings)

@@ -13,10 +13,11 @@ from typing import Annotated, get_args
 from pydantic import Field
 
 from gatepost.config.dkim_settings import DkimSign, DkimVerify
+from gatepost.config.dmarc_settings import Dmarc
 from gatepost.config.sections import Daemon, Dns, Log, Section
 from gatepost.config.types import AuthservId, Duration, FilePath, Network
 
-AnyDaemon = DkimVerify | DkimSign
+AnyDaemon = DkimVerify | DkimSign | Dmarc
 """Every kind of daemon there is; a new one is added here, and nowhere else."""
 
 KINDS: dict[str, type[Daemon]] = {

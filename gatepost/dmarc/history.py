@@ -1,0 +1,203 @@
+"""One row a message, for aggregate reports (RFC 9990), in SQLite.
+
+Rows are collected in memory and written once a second in one transaction, off
+the path of the message: a crash loses the last second at most. A database that
+cannot be written costs rows, which are counted, and never a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from gatepost.dmarc.evaluate import Evaluation
+from gatepost.dmarc.evidence import Finding
+from gatepost.dmarc.record import Record
+from gatepost.message import Envelope
+
+WRITE_EVERY = 1.0
+"""Seconds between two transactions."""
+MOST_WAITING = 10_000
+"""Rows that wait while the database cannot be written; further ones are dropped."""
+_BUSY = 0.2
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS message (
+    id INTEGER PRIMARY KEY,
+    time REAL NOT NULL,
+    queue_id TEXT NOT NULL,
+    client_address TEXT NOT NULL,
+    mail_from TEXT NOT NULL,
+    author_domain TEXT NOT NULL,
+    policy_domain TEXT NOT NULL,
+    record TEXT NOT NULL,
+    result TEXT NOT NULL,
+    disposition TEXT NOT NULL,
+    override TEXT NOT NULL,
+    spf TEXT NOT NULL,
+    dkim TEXT NOT NULL,
+    aligned_spf INTEGER NOT NULL,
+    aligned_dkim INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS message_time ON message (time);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a report tells of a message. ``time`` is in seconds since 1970; the reported policy is JSON in ``record``.
+
+    ``spf`` and ``dkim`` are JSON lists of checks, ``override`` is the reason for
+    a disposition other than the policy's (RFC 9990), "" for none.
+    """
+
+    time: float
+    queue_id: str
+    client_address: str
+    mail_from: str
+    author_domain: str
+    policy_domain: str
+    record: str
+    result: str
+    disposition: str
+    override: str
+    spf: str
+    dkim: str
+    aligned_spf: bool
+    aligned_dkim: bool
+
+    @classmethod
+    def of(
+        cls,
+        envelope: Envelope,
+        evaluation: Evaluation,
+        spf: Finding | None,
+        dkim: Iterable[Finding],
+        *,
+        disposition: str,
+        override: str,
+        time: float,
+    ) -> Row:
+        """The row for a message that a record applied to."""
+        return cls(
+            time=time,
+            queue_id=envelope.queue_id,
+            client_address=envelope.client_address,
+            mail_from=envelope.mail_from.decode("utf-8", "replace"),
+            author_domain=evaluation.domain,
+            policy_domain=evaluation.policy_domain,
+            record=_json(_published(evaluation.record)),
+            result=evaluation.verdict,
+            disposition=disposition,
+            override=override,
+            spf=_json([spf.result, spf.domain] if spf is not None else []),
+            dkim=_json([[finding.result, finding.domain, finding.selector] for finding in dkim]),
+            aligned_spf=bool(evaluation.spf),
+            aligned_dkim=bool(evaluation.dkim),
+        )
+
+
+def _published(record: Record | None) -> dict[str, object]:
+    """What a report repeats of the record (RFC 9990, policy_published)."""
+    if record is None:
+        return {}
+    return {
+        "p": record.policy,
+        "sp": record.subdomain_policy,
+        "np": record.nonexistent_policy,
+        "adkim": "s" if record.strict_dkim else "r",
+        "aspf": "s" if record.strict_spf else "r",
+        "t": "y" if record.testing else "n",
+        "fo": record.failure_options,
+        "rua": record.aggregate_uris,
+    }
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+_NAMES = [field.name for field in fields(Row)]
+_INSERT = f"INSERT INTO message ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"
+
+
+class History:
+    """The rows on their way into the file at *path*. Belongs to one event loop.
+
+    *complain* is told, in one line, when the database fails, and again when
+    it fails otherwise.
+    """
+
+    def __init__(self, path: Path, complain: Callable[[str], None]) -> None:
+        self._path = path
+        self._complain = complain
+        self._complained = ""
+        self._waiting: list[Row] = []
+        self._connection: sqlite3.Connection | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.dropped = 0
+        """Rows that were lost because the database could not be written."""
+
+    def add(self, row: Row) -> None:
+        """Write *row* within a second."""
+        if len(self._waiting) >= MOST_WAITING:
+            self.dropped += 1
+            return
+        self._waiting.append(row)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(WRITE_EVERY, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self.write()
+        if self._waiting:
+            self._timer = asyncio.get_running_loop().call_later(WRITE_EVERY, self._on_time)
+
+    def write(self) -> None:
+        """Write what waits, now."""
+        rows = [tuple(getattr(row, name) for name in _NAMES) for row in self._waiting]
+        if not rows:
+            return
+        try:
+            with self._open() as connection:
+                connection.executemany(_INSERT, rows)
+        except (sqlite3.Error, OSError) as error:
+            self._fail(f"DMARC history {self._path} cannot be written: {error}")
+            return
+        self._complained = ""
+        self._waiting.clear()
+
+    def close(self) -> None:
+        """Write what waits, and let go of the file."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.write()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            connection = sqlite3.connect(self._path, timeout=_BUSY)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.executescript(_SCHEMA)
+            except sqlite3.Error:
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _fail(self, text: str) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if text != self._complained:
+            self._complained = text
+            self._complain(text)

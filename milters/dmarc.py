@@ -1,0 +1,301 @@
+"""dmarc: decides, by RFC 9989, whether the author's domain vouches for a message, and what becomes of it if not.
+
+One handler for two places: ``enforce`` where mail comes in, ``stamp`` behind a
+content filter. It believes the sealed results of the daemons before it, and
+checks for itself what nobody has checked: a verifier that is down weakens
+nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from gatepost.address import AddressError, author
+from gatepost.authres.border import FIELD_NAME, Border
+from gatepost.authres.read import ARParseError, read
+from gatepost.authres.result import Property, Result
+from gatepost.authres.seal import Sealer, message_subject, without_seal
+from gatepost.authres.unsealed import read_unsealed
+from gatepost.authres.write import format_value
+from gatepost.config.dmarc_settings import Dmarc
+from gatepost.dkim.report import authres_results, brief
+from gatepost.dkim.result import SignatureResult
+from gatepost.dkim.verifier import SignatureCheck, Verifier
+from gatepost.dmarc.evaluate import Evaluation, Method, Verdict, evaluate
+from gatepost.dmarc.evidence import Evidence, Finding, gather, identifiers
+from gatepost.dmarc.history import History, Row
+from gatepost.dmarc.report import authres_result
+from gatepost.dns import steps
+from gatepost.hosts import HostList
+from gatepost.log import Logger
+from gatepost.message import Message
+from gatepost.metrics import Metrics
+from gatepost.networks import Networks
+from gatepost.spf.check import Check
+from gatepost.spf.result import Identity, SpfResult
+from milters import handler
+from milters.dmarc_action import Action, decide
+from milters.handler import (
+    Change,
+    DeleteHeader,
+    Disposition,
+    Examination,
+    InsertHeader,
+    Needs,
+    ReplaceHeader,
+    Step,
+)
+from milters.replies import HEADER_TOO_LARGE, Ignored
+
+
+@dataclass(slots=True)
+class Tools:
+    """What the daemon works with; everything that touches the outside is passed in here.
+
+    ``removes_seals`` says that nobody of us reads the results after this
+    daemon. ``clock`` gives the time in seconds since 1970, ``sample`` a number
+    from 0 to 100 for RFC 7489's pct.
+    """
+
+    authserv_id: str
+    trusted: Networks
+    border: Border
+    sealer: Sealer
+    removes_seals: bool
+    verifier: Verifier
+    method: Method
+    history: History | None
+    log: Logger
+    metrics: Metrics
+    sample: Callable[[], float]
+    clock: Callable[[], float] = field(default=time.time)
+
+
+class DmarcHandler:
+    """The daemon, in either mode."""
+
+    needs = Needs(
+        steps=Step.CONNECT | Step.HELO | Step.MAIL | Step.HEADERS | Step.BODY,
+        macros={"mail": ("{auth_authen}",), "eom": ("i",)},
+        quarantines=True,
+        skips_body=True,
+    )
+
+    def __init__(self, name: str, settings: Dmarc, tools: Tools) -> None:
+        self.name = name
+        self.settings = settings
+        self.tools = tools
+        self.forwarders = HostList(settings.trusted_forwarders)
+        self.ignore_from = frozenset(entry.lower() for entry in settings.ignore_from)
+        self._ignored = HostList(settings.ignore_hosts)
+
+    def examine(self, message: Message) -> Examination:
+        """Begin with a message: what is known of it, and what has to be checked here."""
+        envelope = message.envelope
+        if self._ignored and self._ignored.matches(envelope.client_name, envelope.client_address):
+            return Ignored(message, self.tools.log, self.tools.metrics)
+        return _Evaluating(self, message)
+
+
+class _Evaluating:
+    """One message on its way through the daemon."""
+
+    def __init__(self, daemon: DmarcHandler, message: Message) -> None:
+        self._daemon = daemon
+        self._tools = tools = daemon.tools
+        self._message = message
+        self._now = tools.clock()
+        envelope = message.envelope
+        self._inside = not envelope.login and envelope.client_address in tools.trusted
+        self._claims = tools.border.claims(message, self._inside, self._now, first=False)
+        self._evidence = self._believed()
+        self._author = self._bad_from = ""
+        self._signatures: SignatureCheck | None = None
+        self._spf: SpfResult | None = None
+        self._spf_asked: asyncio.Task[SpfResult] | None = None
+        self._skipped = self._why_not()
+        if not self._skipped and not self._bad_from:
+            self._check_the_rest()
+
+    def _believed(self) -> Evidence:
+        """What the fields say that we believe."""
+        results: list[Result] = []
+        for claim in self._claims:
+            if claim.believed:
+                try:
+                    results += (read if claim.sealed else read_unsealed)(claim.value).results
+                except ARParseError:
+                    continue
+        return gather(results, null_sender=not self._message.envelope.mail_from)
+
+    def _why_not(self) -> str:
+        """Why this message is not evaluated; "" where it is. Finds the author on the way."""
+        message, settings = self._message, self._daemon.settings
+        if message.oversized:
+            return message.oversized
+        if message.envelope.login and settings.ignore_authenticated:
+            return "authenticated user"
+        if self._evidence.dmarc:
+            return "evaluated before"
+        try:
+            mailbox = author(message.values(b"from"))
+        except AddressError as error:
+            self._bad_from = str(error)
+            return ""
+        self._author = mailbox.domain
+        if self._daemon.ignore_from & {mailbox.domain, mailbox.addr_spec.lower()}:
+            return "author in ignore_from"
+        return ""
+
+    def _check_the_rest(self) -> None:
+        """Begin with what nobody has checked: SPF where the client is to be seen, DKIM by the message itself."""
+        verifier, envelope = self._tools.verifier, self._message.envelope
+        budget = verifier.new_budget()
+        if self._evidence.dkim is None:
+            self._signatures = verifier.check(self._message.headers, self._now, budget)
+        if self._evidence.spf is None and not self._inside:
+            check = Check(
+                verifier.resolver, budget, envelope.client_address, envelope.helo, envelope.mail_from
+            )
+            self._spf = check.now()
+            if self._spf is None:
+                self._spf_asked = asyncio.create_task(check.finish())
+
+    def body(self, chunk: bytes) -> bool:
+        if self._signatures is None or not self._signatures.needs_body:
+            return False
+        self._signatures.body(chunk)
+        return True
+
+    def cancel(self) -> None:
+        if self._signatures is not None:
+            self._signatures.cancel()
+        if self._spf_asked is not None:
+            self._spf_asked.cancel()
+
+    # -- the evaluation
+
+    def finish(self) -> handler.Verdict | Awaitable[handler.Verdict]:
+        if self._message.oversized:
+            return self._told(Action(HEADER_TOO_LARGE, "reject"), None)
+        if self._skipped:
+            return self._told(Action(), None)
+        if self._bad_from:
+            return self._conclude(Evaluation(Verdict.PERMERROR, reason=f"From: {self._bad_from}"), [])
+        signatures = self._signatures.results() if self._signatures is not None else []
+        if self._spf_asked is not None or not isinstance(signatures, list):
+            return self._finish_later(signatures)
+        evaluation = self._evaluation(signatures)
+        if isinstance(evaluation, Evaluation):
+            return self._conclude(evaluation, signatures)
+        return self._conclude_later(evaluation, signatures)
+
+    async def _finish_later(
+        self, signatures: list[SignatureResult] | Awaitable[list[SignatureResult]]
+    ) -> handler.Verdict:
+        if not isinstance(signatures, list):
+            signatures = await signatures
+        if self._spf_asked is not None:
+            self._spf = await self._spf_asked
+        evaluation = self._evaluation(signatures)
+        if not isinstance(evaluation, Evaluation):
+            evaluation = await evaluation
+        return self._conclude(evaluation, signatures)
+
+    async def _conclude_later(
+        self, evaluation: Awaitable[Evaluation], signatures: list[SignatureResult]
+    ) -> handler.Verdict:
+        return self._conclude(await evaluation, signatures)
+
+    def _evaluation(self, signatures: Sequence[SignatureResult]) -> Evaluation | Awaitable[Evaluation]:
+        tools = self._tools
+        known = identifiers(self._spf_finding(), self._dkim_findings(signatures))
+        question = evaluate(self._author, known, tools.method, tools.sample())
+        return steps.run(question, tools.verifier.resolver, tools.verifier.new_budget)
+
+    def _spf_finding(self) -> Finding | None:
+        if self._spf is not None:
+            return Finding(self._spf.verdict, self._spf.domain)
+        return self._evidence.spf
+
+    def _dkim_findings(self, signatures: Sequence[SignatureResult]) -> Sequence[Finding]:
+        if self._evidence.dkim is not None:
+            return self._evidence.dkim
+        return [Finding(item.verdict, item.domain, item.selector) for item in signatures if item.domain]
+
+    # -- the verdict
+
+    def _conclude(self, evaluation: Evaluation, signatures: list[SignatureResult]) -> handler.Verdict:
+        daemon = self._daemon
+        action = decide(evaluation, daemon.settings, self._message, daemon.forwarders)
+        value = self._field(evaluation, signatures, action.disposition)
+        changes = [*action.verdict.changes, InsertHeader(FIELD_NAME, value)]
+        self._tools.metrics.result("dmarc", evaluation.verdict).inc()
+        if self._tools.history is not None and evaluation.record is not None:
+            row = Row.of(
+                self._message.envelope,
+                evaluation,
+                self._spf_finding(),
+                self._dkim_findings(signatures),
+                disposition=action.disposition,
+                override=action.override,
+                time=self._now,
+            )
+            self._tools.history.add(row)
+        action = replace(action, verdict=replace(action.verdict, changes=changes))
+        return self._told(action, evaluation, signatures)
+
+    def _field(self, evaluation: Evaluation, signatures: list[SignatureResult], disposition: str) -> bytes:
+        """The field: what was checked here, and the evaluation."""
+        results = []
+        if self._spf is not None:
+            name = "mailfrom" if self._spf.identity is Identity.MAIL_FROM else "helo"
+            domain = (Property("smtp", name, self._spf.domain),) if self._spf.domain else ()
+            results.append(Result("spf", self._spf.verdict, domain))
+        if self._signatures is not None:
+            results += authres_results(signatures)
+        results.append(authres_result(evaluation, disposition))
+        value = format_value(self._tools.authserv_id, results)
+        if self._daemon.settings.seal and not self._tools.removes_seals:
+            value = self._tools.sealer.seal(value, message_subject(self._message.headers), self._now)
+        return value.encode("utf-8")
+
+    def _kept_and_removed(self) -> list[Change]:
+        changes: list[Change] = []
+        for claim in self._claims:
+            if not claim.believed:
+                self._tools.metrics.headers_stripped.inc()
+                changes.append(DeleteHeader(FIELD_NAME, claim.index))
+            elif self._tools.removes_seals:
+                changes.append(ReplaceHeader(FIELD_NAME, claim.index, without_seal(claim.value).strip()))
+        return changes
+
+    def _told(
+        self, action: Action, evaluation: Evaluation | None, signatures: Sequence[SignatureResult] = ()
+    ) -> handler.Verdict:
+        """Add the fields that go, count the verdict, write the message's line, and pass the verdict on."""
+        verdict = replace(action.verdict, changes=[*self._kept_and_removed(), *action.verdict.changes])
+        envelope, tools = self._message.envelope, self._tools
+        word = verdict.disposition.value
+        tools.metrics.verdict(word).inc()
+        spf = self._spf_finding() if evaluation else None
+        tools.log.message(
+            envelope.queue_id,
+            client=envelope.client_address,
+            author=self._author,
+            dmarc=evaluation.verdict if evaluation else "skipped",
+            policy=evaluation.applied if evaluation and evaluation.record else None,
+            reason=(evaluation.reason if evaluation else self._skipped) or None,
+            spf=f"{spf.result}:{spf.domain}" if spf else None,
+            dkim=[brief(result) for result in signatures]
+            or [f"{finding.result}:{finding.domain}" for finding in self._evidence.dkim or ()]
+            or None,
+            disposition=action.disposition if action.disposition != "none" else None,
+            override=action.override or None,
+            fields_removed=sum(not claim.believed for claim in self._claims) or None,
+            action=None if verdict.disposition is Disposition.ACCEPT else word,
+        )
+        return verdict

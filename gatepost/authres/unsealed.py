@@ -16,6 +16,7 @@ from gatepost.authres.read import ARParseError, Parsed, read
 from gatepost.authres.result import Result
 
 _CONTEXT = authres.all_features()
+_ASCII = bytes(octet if octet < 0x80 else ord("x") for octet in range(256))
 _QUOTED_PAIR = re.compile(r"\\(.)")  # authres leaves the backslashes in a quoted string
 
 
@@ -27,14 +28,17 @@ def read_unsealed(value: bytes) -> Parsed:
     property that both have found.
     """
     parsed = read(value)
+    # authres knows ASCII only. What lies beyond it means nothing to the structure, so any letter can stand for it.
+    ascii_value = value.translate(_ASCII)
+    ascii_parsed = read(ascii_value)
     # authres reads nested comments by recursion, which read() has bounded; and wants its white space unfolded.
-    text = " ".join(value.decode().split())
+    text = " ".join(ascii_value.decode().split())
     try:
         other = _CONTEXT.parse_value(text)
         same = (
-            other.authserv_id == parsed.authserv_id.lower()
-            and len(other.results) == len(parsed.results)
-            and all(map(_agree, parsed.results, other.results))
+            other.authserv_id == ascii_parsed.authserv_id.lower()
+            and len(other.results) == len(ascii_parsed.results) == len(parsed.results)
+            and all(map(_agree, ascii_parsed.results, other.results))
         )
     except Exception as error:  # it lets IndexError, RecursionError and others through
         raise ARParseError(f"the second reader cannot read it: {type(error).__name__}") from None

@@ -241,7 +241,7 @@ def _the_record(answer: Answer) -> bytes:
         raise _RefusedError(Verdict.TEMPERROR, Cause.DNS, f"key lookup: {answer.outcome}")
     if answer.outcome is not Outcome.FOUND:
         raise _RefusedError(Verdict.PERMERROR, Cause.KEY_NOT_FOUND, "no key for signature")
-    if len(answer.records) > 1:
+    if len(set(answer.records)) > 1:
         raise _RefusedError(Verdict.PERMERROR, Cause.MALFORMED, "several key records")
     record = answer.records[0]
     assert isinstance(record, bytes)

@@ -80,24 +80,25 @@ def read(message: dns.message.Message, name: dns.name.Name, rdtype: dns.rdatatyp
 
     chain = [name]
     ttl = 0x7FFFFFFF
-    found = _find(message, message.answer, name, rdtype)
-    while found is None:
-        cname = _find(message, message.answer, chain[-1], dns.rdatatype.CNAME)
-        if cname is None:
+    found = _find(message.answer, name, rdtype)
+    while not found:
+        cnames = _find(message.answer, chain[-1], dns.rdatatype.CNAME)
+        if not cnames:
             break
-        ttl = min(ttl, cname.ttl)
-        target: Any = cname[0]
+        ttl = min(ttl, cnames[0].ttl)
+        target: Any = cnames[0][0]
         extend(chain, target.target)
-        found = _find(message, message.answer, chain[-1], rdtype)
+        found = _find(message.answer, chain[-1], rdtype)
 
     aliases = tuple(chain[1:])
     authentic = bool(message.flags & dns.flags.AD)
-    if found is not None:
+    if found:
         if rcode == dns.rcode.NXDOMAIN:
             return Response(Outcome.SERVFAIL, detail="records for a name said not to exist")
         value = _VALUES[rdtype]
-        records = tuple(value(record) for record in found)
-        return Response(Outcome.FOUND, records, min(ttl, found.ttl), authentic, aliases=aliases)
+        records = tuple(value(rrset[0]) for rrset in found)
+        ttl = min(ttl, *(rrset.ttl for rrset in found))
+        return Response(Outcome.FOUND, records, ttl, authentic, aliases=aliases)
 
     negative_ttl = _negative_ttl(message, chain[-1])
     if rcode == dns.rcode.NXDOMAIN:
@@ -112,10 +113,13 @@ def read(message: dns.message.Message, name: dns.name.Name, rdtype: dns.rdatatyp
     return Response(Outcome.NODATA, (), min(ttl, negative_ttl or 0), authentic, aliases=aliases)
 
 
-def _find(
-    message: dns.message.Message, section: Section, name: dns.name.Name, rdtype: dns.rdatatype.RdataType
-) -> dns.rrset.RRset | None:
-    return message.get_rrset(section, name, dns.rdataclass.IN, rdtype)
+def _find(section: Section, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> Section:
+    """The records of *name* in *section*, each as a set of one (``wire.decode``), in their order."""
+    return [
+        rrset
+        for rrset in section
+        if rrset.rdtype == rdtype and rrset.rdclass == dns.rdataclass.IN and rrset.name == name
+    ]
 
 
 def _negative_ttl(message: dns.message.Message, name: dns.name.Name) -> int | None:

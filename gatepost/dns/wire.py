@@ -85,6 +85,7 @@ def decode(packet: bytes) -> dns.message.Message:
     if sum(counts) > MAX_RECORDS:
         raise MalformedAnswerError(f"more than {MAX_RECORDS} records")
     try:
-        return dns.message.from_wire(packet)
+        # Not as sets: two equal TXT records are still two (RFC 9989 §4.10, RFC 7208 §4.5).
+        return dns.message.from_wire(packet, one_rr_per_rrset=True)
     except Exception as error:  # a stranger's octets: whatever the reader trips over is their fault
         raise MalformedAnswerError(f"malformed answer ({type(error).__name__})") from error

@@ -271,7 +271,6 @@ _NOT_CONFIRMED = {
     "semicolons too many",
     "angle brackets",
     "an unknown method version",
-    "UTF-8",
 }
 
 

@@ -32,7 +32,8 @@ def response(
         ";QUESTION",
         f"a.example.org. IN {rdtype}",
     ]
-    message = dns.message.from_text("\n".join([*text, ";ANSWER", *answer, ";AUTHORITY", *authority]))
+    text += [";ANSWER", *answer, ";AUTHORITY", *authority]
+    message = dns.message.from_text("\n".join(text), one_rr_per_rrset=True)
     return read(message, names.parse("a.example.org"), dns.rdatatype.from_text(rdtype))
 
 
@@ -124,3 +125,8 @@ def test_a_chain_may_be_so_long() -> None:
 def test_chains_that_lead_nowhere(answer: list[str], what: str) -> None:
     with pytest.raises(AliasError, match=what):
         response(answer, [])
+
+
+def test_equal_records_stay_as_many_as_they_are() -> None:
+    answer = ['a.example.org. 300 IN TXT "v=DMARC1; p=none"'] * 2
+    assert response(answer, []).records == (b"v=DMARC1; p=none",) * 2

@@ -136,6 +136,11 @@ class Listener:
         """The daemon left first."""
         self.answers.append(Answer(self._message, "", ("closes the connection",)))
 
+    def silent(self) -> None:
+        """The daemon does not answer where it has to."""
+        _, message, step = self._due.popleft() if self._due else (0, self._message, 0)
+        self.answers.append(Answer(message, COMMAND_NAMES[Side.MTA].get(step, ""), ("says nothing",)))
+
     def _action(self, command: int, payload: bytes) -> None:
         changes = self._changes
         space = b"" if self.manners.leading_space else b" "

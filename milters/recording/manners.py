@@ -76,6 +76,10 @@ class Manners:
         _, no_reply = _RULES[command]
         return not self.steps & no_reply
 
+    def left_out_beyond(self, other: Manners) -> int:
+        """The SMFIP_NO* bits of steps that are left out here, and sent under *other*."""
+        return sum(leave_out for leave_out, _ in _RULES.values() if self.steps & leave_out & ~other.steps)
+
     def wanted_macros(self, payload: bytes) -> bytes:
         """Those macros of a SMFIC_MACRO that the daemon asks for; "" where none is left."""
         wanted = self.macros.get(payload[0]) if payload else None

@@ -42,10 +42,14 @@ class Link(Protocol):
 async def play(connection: Connection, link: Link, *, masked: bool) -> Listener:
     """Say to the daemon behind *link* what the MTA said; gives what the daemon answered.
 
-    Raises TimeoutError where an answer that is due does not come.
+    It ends early where the daemon leaves, or does not give an answer that is due.
     """
     player = _Player(connection, link, masked=masked)
-    await player.run()
+    try:
+        await player.run()
+    except TimeoutError:
+        player.listener.silent()
+        await link.leave(End.RESET)
     return player.listener
 
 

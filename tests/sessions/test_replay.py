@@ -94,3 +94,12 @@ def test_a_different_answer_is_seen(served: dict[str, SocketAddress]) -> None:
         in difference.lines
     )
     assert any("dkim=fail" in line for line in difference.lines)
+
+
+def test_a_daemon_that_wants_more_than_was_recorded(served: dict[str, SocketAddress]) -> None:
+    """A signer's session has no HELO, which a verifier asks for."""
+    recording = read(HERE / "sign" / "user.session")
+
+    [difference] = asyncio.run(replay(recording, served["verify"]))
+
+    assert difference.lines[-1] == " (the daemon now asks for steps that were not recorded: HELO)"

@@ -10,9 +10,10 @@ import pytest
 from milters.protocol import PacketReader, packet
 from milters.recording.answers import Answer, Listener, differences, mask, recorded
 from milters.recording.events import Connection, End, Left, Packet, Recording, Side
+from milters.recording.manners import Manners
 from milters.recording.parser import parse
 from milters.recording.player import play
-from milters.recording.words import COMMAND_NAMES, COMMANDS
+from milters.recording.words import COMMAND_NAMES, COMMANDS, STEPS, flags
 from milters.recording.writer import write
 
 RECORDED = """gatepost session 1
@@ -152,8 +153,17 @@ def test_answers_are_awaited_where_they_are_due_now() -> None:
 
 
 def test_an_answer_that_never_comes() -> None:
-    with pytest.raises(TimeoutError):
-        played(f"steps {ALL_NO_REPLY.replace('NR_MAIL ', '')}")
+    daemon, answers = played(f"steps {ALL_NO_REPLY.replace('NR_MAIL ', '')}")
+
+    assert answers == [Answer(1, "MAIL", ("says nothing",))]
+    assert daemon.end is End.RESET
+
+
+def test_steps_that_were_not_recorded_are_known() -> None:
+    then, now = Manners(STEPS["NORCPT"] | STEPS["NOHELO"] | STEPS["NR_HDR"]), Manners(STEPS["NOHELO"])
+
+    assert flags(then.left_out_beyond(now), STEPS) == ["NORCPT"]
+    assert now.left_out_beyond(then) == 0
 
 
 def test_macros_that_nobody_asks_for_are_not_sent() -> None:

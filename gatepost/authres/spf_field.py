@@ -19,10 +19,9 @@ from gatepost.authres.result import Property, Result
 from gatepost.authres.seal import SEAL_AT_END, Sealer, spf_subject
 from gatepost.authres.write import format_value
 
-LONGEST_LINE = 998
-"""Octets of a line of a message (RFC 5322 §2.1.1). The field is written as one."""
+LONGEST_VALUE = 960
+"""Octets of a value. Postfix takes the field as one line, which has at most 998 octets with its name."""
 
-_NAME = "Authentication-Results: "
 _BARE = "@!$&'*/:^`{|}~"
 _STATEMENT = re.compile(
     rb"\(gatepost-spf\s+v1\s+ip=([^\s()]*)\s+helo=([^\s()]*)\s+from=([^\s()]*)\s*\)\s*" + SEAL_AT_END.pattern
@@ -67,7 +66,7 @@ def write_spf_field(
     for given in (results, [_shortened(result) for result in results]):
         value = f"{format_value(authserv_id, given, fold=False)} {told}"
         value = sealer.seal(value, stated.subject, now)
-        if len(_NAME) + len(value) <= LONGEST_LINE:
+        if len(value) <= LONGEST_VALUE:
             return value
     return None
 

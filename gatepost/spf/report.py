@@ -7,12 +7,12 @@ import re
 from gatepost.authres.result import Property, Result
 from gatepost.spf.result import Identity, SpfResult, Verdict, safe
 
-LONGEST_LINE = 998
-"""Octets of a line of a message (RFC 5322 §2.1.1)."""
+LONGEST_VALUE = 960
+"""Octets of a Received-SPF field's value. The field is one line, which has at most 998 octets with its name."""
 
 _DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _TO_ESCAPE_IN_COMMENT = re.compile(r'[()\\"]')
-_LONGEST_VALUE = 256
+_LONGEST_TEXT = 256
 
 _SAYS = {
     Verdict.NONE: "{domain} says nothing about who may send its mail",
@@ -60,7 +60,7 @@ def received_spf(result: SpfResult, client: str, helo: bytes, mail_from: bytes, 
     value = f"{result.verdict} ({_TO_ESCAPE_IN_COMMENT.sub(_escaped, comment)})"
     for key, text in pairs:
         pair = f" {key}={_value(text)};"
-        if (text or key == "envelope-from") and len(value) + len(pair) < LONGEST_LINE - len("Received-SPF: "):
+        if (text or key == "envelope-from") and len(value) + len(pair) <= LONGEST_VALUE:
             value += pair
     return value.removesuffix(";")
 
@@ -80,7 +80,7 @@ def explanation(result: SpfResult, client: str) -> str:
 
 
 def _text(octets: bytes) -> str:
-    return safe(octets.decode("utf-8", "replace"), _LONGEST_VALUE)
+    return safe(octets.decode("utf-8", "replace"), _LONGEST_TEXT)
 
 
 def _value(text: str) -> str:

@@ -177,6 +177,7 @@ def dmarc_daemon(config: Config, name: str, settings: Dmarc) -> MilterDaemon:
             log=log,
             metrics=metrics,
             sample=lambda: 100 * random.random(),
+            clock=clock,
         )
         return _Served(dmarc.DmarcHandler(name, settings, tools), resolver, history)
 
@@ -192,7 +193,8 @@ def removes_seals(config: Config, name: str) -> bool:
             order[daemon] = 2 if settings.mode == "stamp" else 1
         elif isinstance(settings, DkimVerify):
             order[daemon] = 0
-    return name == max(order, key=lambda daemon: order[daemon])
+    # Of two alike, mail comes to the later one later.
+    return name == max(reversed(order), key=lambda daemon: order[daemon])
 
 
 def _zone(config: Config) -> Zone | None:

@@ -29,6 +29,10 @@ _MOST_VALUES: Final = 64
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,40}").fullmatch
 _OTHER: Final = "other"
 
+# What prometheus_client calls its files, by kind and mode of metric, and how large they are until they grow.
+_FILES: Final = ("counter", "gauge_livesum", "histogram")
+_FILE_SIZE: Final = 64 * 1024
+
 
 def share_through(directory: Path, slot: int) -> None:
     """Let all metrics made from here on in this process count into *directory*, as number *slot*.
@@ -36,10 +40,24 @@ def share_through(directory: Path, slot: int) -> None:
     The number stands for the process: no two live processes may have the
     same, and one that takes over a dead one's number counts on where that
     stopped, so that restarts leave no files behind.
+
+    Raises OSError where there is no room for the files, and changes nothing
+    then. They are given all their room now: they are written through memory,
+    and a disk that is full when a page is first touched kills the process.
     """
+    for kind in _FILES:
+        _reserve(directory / f"{kind}_{slot}.db")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     # The class is looked up whenever a metric is made, so it can be chosen after the import.
     values.ValueClass = values.MultiProcessValue(process_identifier=lambda: slot)  # type: ignore[no-untyped-call]
+
+
+def _reserve(file: Path) -> None:
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.posix_fallocate(descriptor, 0, _FILE_SIZE)
+    finally:
+        os.close(descriptor)
 
 
 def shared_collector(directory: Path) -> Collector:

@@ -45,7 +45,7 @@ def serve(daemon: Daemon, post: Post, log: Logger) -> NoReturn:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         log.forked()
         adopt_libraries(log)
-        share_through(post.metrics_directory, post.slot)
+        _count(post, log)
         factory = uvloop.new_event_loop if post.uvloop else asyncio.new_event_loop
         with asyncio.Runner(loop_factory=factory) as runner:
             runner.run(_live(daemon, post, log))
@@ -55,6 +55,14 @@ def serve(daemon: Daemon, post: Post, log: Logger) -> NoReturn:
     finally:
         # No clean-up of the supervisor's state that we are a copy of.
         os._exit(status)
+
+
+def _count(post: Post, log: Logger) -> None:
+    """Let this worker's metrics be added to those of the others. On a full disk, mail goes on without."""
+    try:
+        share_through(post.metrics_directory, post.slot)
+    except OSError as error:
+        log.event("error", "this worker's metrics are not counted", worker=post.slot, error=error.strerror)
 
 
 class _Orders:

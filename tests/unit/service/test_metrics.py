@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -89,3 +90,31 @@ def test_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "counter_0.db",
         "counter_1.db",
     ]
+
+
+def test_the_room_for_shared_metrics_is_taken_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that is first touched on a full disk would kill the process."""
+    monkeypatch.setattr(values, "ValueClass", values.ValueClass)
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
+    share_through(tmp_path, 0)
+    Metrics("x")
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == ["counter_0.db", "gauge_livesum_0.db", "histogram_0.db"]
+    assert all(file.stat().st_blocks * 512 >= file.stat().st_size for file in files)
+    values.ValueClass.close_all_files()
+
+
+def test_without_room_nothing_is_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = values.ValueClass
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    monkeypatch.setattr(os, "posix_fallocate", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        share_through(tmp_path, 0)
+    assert values.ValueClass is before
+    assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ
+
+
+def full_disk(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")

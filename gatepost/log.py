@@ -115,6 +115,7 @@ class Sink:
         self._descriptor = descriptor
         self._own: int | None = None
         self._socket: socket.socket | None = None
+        self._cut = False
         kind = os.fstat(descriptor).st_mode
         if stat.S_ISSOCK(kind):
             self._socket = socket.socket(fileno=os.dup(descriptor))
@@ -132,9 +133,13 @@ class Sink:
         try:
             if self._socket is not None:
                 return self._socket.send(line, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL) == len(line)
-            return os.write(self._descriptor, line) == len(line)
+            if self._cut:  # a full disk took only the beginning of a line: end it
+                line = b"\n" + line
+            written = os.write(self._descriptor, line)
         except OSError:
             return False
+        self._cut = written < len(line)
+        return not self._cut
 
     def close(self) -> None:
         """Let go of what was opened here; the descriptor that was given stays open."""
@@ -271,7 +276,8 @@ class Logger:
 
     def _write(self, line: bytes) -> None:
         if len(line) >= LINE_LIMIT:
-            line = line[: LINE_LIMIT - 4] + b"..."
+            # Not within a character.
+            line = line[: LINE_LIMIT - 4].decode("utf-8", "ignore").encode() + b"..."
         if self._untold:
             lost, self._untold = self._untold, 0
             if not self._sink.write(self._lost_line(lost)):

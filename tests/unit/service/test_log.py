@@ -156,7 +156,7 @@ def test_json_fields(pipe: Pipe) -> None:
 
 
 @pytest.mark.parametrize("format_", ["text", "json"])
-@pytest.mark.parametrize("value", ["x" * 500, "\u2028" * 500, "日" * 500])
+@pytest.mark.parametrize("value", ["x" * 500, "\u2028" * 500, *(n * "a" + 500 * "日" for n in range(3))])
 def test_a_line_has_a_bound(pipe: Pipe, format_: Format, value: str) -> None:
     pipe.log(format=format_).event("info", value * 10, **{f"key{i}": value for i in range(40)})
     line = pipe.line()

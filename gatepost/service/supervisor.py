@@ -25,7 +25,7 @@ from gatepost.config.errors import ConfigError, Problem
 from gatepost.config.sections import Daemon as Settings
 from gatepost.config.settings import Config
 from gatepost.log import Logger
-from gatepost.service import privileges, scratch
+from gatepost.service import descriptors, privileges, scratch
 from gatepost.service.activation import Inherited, inherited_sockets
 from gatepost.service.child import HANDLED
 from gatepost.service.daemon import Build, ServiceError
@@ -104,6 +104,7 @@ class Supervisor:
     # Starting
 
     def _prepare(self, stack: contextlib.ExitStack) -> None:
+        descriptors.raise_limit()
         self._selector = selectors.DefaultSelector()
         stack.callback(self._selector.close)
         self._page = Page(

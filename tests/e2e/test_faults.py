@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import re
 import select
 import socket
 import struct
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
 import pytest
 
 from milters import mfdef
@@ -260,6 +262,23 @@ def test_a_log_that_is_not_read_loses_lines_and_tells_how_many(tmp_path: Path) -
     assert lost + sum(b"dkim=pass" in line for line in lines) == len(traffic.accepted)
 
 
+def test_files_that_may_not_grow(tmp_path: Path) -> None:
+    """As on a disk that is full from the start: neither log nor metrics, but mail; and the log once there is room."""
+    with Mx(tmp_path, wrapper=["prlimit", "--fsize=2000:unlimited"]) as mx:
+        with Traffic(mx.send) as traffic:
+            traffic.more(30)
+            assert len(mx.daemon.log()) == 2000
+            for worker in mx.workers():
+                worker.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+            traffic.more(10)
+        mx.all_is_well(traffic)
+        assert not traffic.put_off
+        assert mx.said("this worker's metrics are not counted")
+        assert len(mx.said("log lines were lost")) == 1
+        # The line that was cut does not swallow the next one.
+        assert all(re.match(r"20\d\d-\d\d-\d\dT", line) for line in mx.daemon.log().splitlines())
+
+
 def test_too_few_descriptors_are_waited_for(tmp_path: Path) -> None:
     """Connections beyond what there is wait in the listen queue, and are served once others have ended."""
     with Mx(tmp_path, wrapper=["prlimit", "--nofile=40:40"]) as mx:
@@ -275,6 +294,16 @@ def test_too_few_descriptors_are_waited_for(tmp_path: Path) -> None:
         assert not traffic.put_off
         assert all("Too many open files" in line for line in mx.said("no connection can be accepted"))
         wait_for(lambda: mx.open_connections() == 0, "the end of all connections")
+
+
+def test_the_soft_limit_of_descriptors_is_none(tmp_path: Path) -> None:
+    with Mx(tmp_path, wrapper=["prlimit", "--nofile=40:400"]) as mx, ExitStack() as crowd:
+        for _ in range(60):
+            crowd.enter_context(MilterClient((LOOPBACK, mx.daemon.port)))
+        mx.send("after-them")
+        assert "dkim=pass" in mx.result("after-them")
+        assert mx.daemon.metrics()["process_max_fds"] == 400
+        assert not mx.said("no connection can be accepted")
 
 
 def test_connections_beyond_the_configured_number_wait(tmp_path: Path) -> None:

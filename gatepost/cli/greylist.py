@@ -12,7 +12,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from gatepost.cli.options import add_config
 from gatepost.cli.status import FINE, NOT_IN_ORDER, USAGE
@@ -20,6 +20,7 @@ from gatepost.cli.terminal import styled, table
 from gatepost.config.errors import ConfigError, Problem
 from gatepost.config.greylist_settings import Greylist
 from gatepost.config.load import load
+from gatepost.config.sections import Daemon
 from gatepost.config.words import listed, quoted
 from gatepost.dns.names import InvalidNameError, to_ascii
 from gatepost.log import Logger
@@ -110,10 +111,10 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _chosen(daemons: Mapping[str, Daemon], name: str | None) -> tuple[str, Greylist]:
     """The greylist that is meant. Raises ConfigError."""
-    greylists = {key: settings for key, settings in config.daemons.items() if isinstance(settings, Greylist)}
+    greylists = {key: settings for key, settings in daemons.items() if isinstance(settings, Greylist)}
     if name is None and len(greylists) == 1:
         return next(iter(greylists.items()))
-    if name in greylists:
+    if name is not None and name in greylists:
         return name, greylists[name]
     if not greylists:
         text = "no daemon of the kind greylist is configured"

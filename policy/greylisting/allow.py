@@ -159,7 +159,10 @@ class AddressList:
         if not address:
             return self._addresses.get("", "")
         address = address.lower()
-        local, _, domain = address.rpartition("@")
+        local, at, domain = address.rpartition("@")
+        if not at:
+            # RFC 5321 §4.5.1: postmaster may stand alone.
+            local, domain = domain, ""
         if not domain.isascii():
             try:
                 domain = to_ascii(domain)

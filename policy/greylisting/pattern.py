@@ -8,6 +8,7 @@ fixed groups, without look-around and back-references, and not too much of it.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import comb
@@ -32,7 +33,10 @@ def compile_pattern(text: str) -> Callable[[str], bool]:
     if len(text) > _LONGEST_PATTERN:
         raise PatternError(f"longer than {_LONGEST_PATTERN} characters")
     try:
-        search = re.compile(text, re.IGNORECASE | re.ASCII).search
+        with warnings.catch_warnings():
+            # What Python may take for nested sets one day, postgrey does not.
+            warnings.simplefilter("ignore", FutureWarning)
+            search = re.compile(text, re.IGNORECASE | re.ASCII).search
     except (re.error, OverflowError, RecursionError) as error:
         raise PatternError(f"not a regular expression: {error}") from None
     if steps(text) > MOST_STEPS:

@@ -72,7 +72,7 @@ def open_file(path: Path, *, make: bool) -> sqlite3.Connection:
             path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         _create(path)
     elif not path.exists():
-        raise StoreError(f"{path}: there is no such file; the daemon makes it with its first request")
+        raise StoreError(f"{path}: there is no such file; the daemon makes it when it starts")
     try:
         return _prepared(path, make)
     except sqlite3.Error as error:

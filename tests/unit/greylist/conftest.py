@@ -1,0 +1,61 @@
+"""One Redis server for all tests of this room; who breaks one starts its own."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from policy.greylisting.decision import Rules
+from policy.greylisting.store import Store
+from tests.unit.greylist.support import RULES, LogFile, RedisServer, redis_store, sqlite_store
+
+MakeStore = Callable[..., Store]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[LogFile]:
+    file = LogFile(tmp_path / "log")
+    yield file
+    file.close()
+
+
+@pytest.fixture(scope="session")
+def shared_redis() -> Iterator[RedisServer]:
+    with tempfile.TemporaryDirectory(prefix="gatepost-") as directory:
+        server = RedisServer(Path(directory))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A server that the test may kill."""
+    with tempfile.TemporaryDirectory(prefix="gatepost-") as directory:
+        server = RedisServer(Path(directory))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> MakeStore:
+    """Makes stores that share what they remember; empty at first."""
+    if request.param == "sqlite":
+        return lambda rules=RULES: sqlite_store(tmp_path, rules)
+    server: RedisServer = request.getfixturevalue("shared_redis")
+    with redis.Redis.from_url(server.url) as client:
+        client.flushdb()
+
+    def make(rules: Rules = RULES) -> Store:
+        return redis_store(server, rules)
+
+    return make

@@ -1,0 +1,124 @@
+"""Stores to test: an SQLite file, a real Redis server, and what both need around them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gatepost.log import Logger
+from gatepost.metrics import Metrics
+from policy.greylisting.counts import Counts
+from policy.greylisting.decision import Decision, Rules
+from policy.greylisting.desk import Desk
+from policy.greylisting.key import Triplet
+from policy.greylisting.redis_store import RedisStore
+from policy.greylisting.sqlite_store import SqliteStore
+from policy.greylisting.store import Question, Store
+from tests.harness.process import Process
+
+Result = TypeVar("Result")
+
+DAY = 86_400.0
+NOW = 1_700_000_000.0
+RULES = Rules(delay=300, retry_window=2 * DAY, max_age=35 * DAY, auto_allow=5, auto_allow_interval=3600)
+
+NETWORK = "192.0.2.0/24"
+
+
+def triplet(
+    sender: str = "alice@example.org", recipient: str = "bob@example.net", origin: str = NETWORK
+) -> Triplet:
+    return Triplet(origin, sender, recipient)
+
+
+class LogFile:
+    """A log that can be read again."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("a+b")
+        self.log = Logger(format="json", daemon="greylist", stream=self._file.fileno())
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        os.lseek(self._file.fileno(), 0, os.SEEK_SET)
+        return [json.loads(line) for line in self._file.read().splitlines()]
+
+    @property
+    def messages(self) -> list[str]:
+        return [line["message"] for line in self.lines if "message" in line]
+
+    def close(self) -> None:
+        self.log.close()
+        self._file.close()
+
+
+class RedisServer:
+    """A Redis of our own on a unix socket, which keeps what it is told on disk."""
+
+    def __init__(self, directory: Path) -> None:
+        # The path of a socket has no room for the long ones of tests.
+        self.socket = directory / "redis"
+        self.url = f"unix://{self.socket}?db=3"
+        program = shutil.which("redis-server") or shutil.which("valkey-server") or "redis-server"
+        self.process = Process(
+            [program, "--port", "0", "--unixsocket", str(self.socket), "--dir", str(directory),
+             "--save", "", "--appendonly", "yes", "--appendfsync", "always"],
+            directory / "redis.log",
+            ready=self.ready,
+        )  # fmt: skip
+
+    def ready(self) -> bool:
+        return self.process.output().count("eady to accept connections") > self._starts
+
+    _starts = 0
+
+    def start(self) -> None:
+        self._starts = self.process.output().count("eady to accept connections")
+        self.process.start()
+
+    def stop(self) -> None:
+        self.process.stop()
+
+
+def sqlite_store(directory: Path, rules: Rules = RULES, log: Logger | None = None) -> SqliteStore:
+    return SqliteStore(directory / "greylist.sqlite", rules, log or Logger(level="error"))
+
+
+def redis_store(server: RedisServer, rules: Rules = RULES, timeout: float = 2.0) -> RedisStore:
+    return RedisStore(server.url, rules, timeout)
+
+
+def counts() -> Counts:
+    return Counts(Metrics("greylist"))
+
+
+def run(use: Callable[[Store], Coroutine[Any, Any, Result]], store: Store) -> Result:
+    """Use a store on an event loop of its own, and close it."""
+
+    async def used() -> Result:
+        try:
+            return await use(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(used())
+
+
+async def ask(desk: Desk, *triplets: Triplet) -> list[Decision | None]:
+    """Ask about all at once."""
+    return await asyncio.gather(*(desk.judge(Question(each)) for each in triplets))
+
+
+async def until(condition: Callable[[], Awaitable[object]], what: str) -> None:
+    """Ask *condition* on the event loop until it gives something true; 15 seconds long."""
+    try:
+        async with asyncio.timeout(15):
+            while not await condition():  # noqa: ASYNC110 - what is waited for has no event
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise TimeoutError(f"{what}: nothing after 15 s") from None

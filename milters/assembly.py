@@ -10,13 +10,12 @@ from functools import partial
 from pathlib import Path
 from socket import socket
 
+from gatepost.assembly import sealer_of, zone_of
 from gatepost.authres.border import Border
-from gatepost.authres.seal import Sealer
-from gatepost.authres.secret import SecretError, load_or_create
 from gatepost.authres.strip import Ids
 from gatepost.config.dkim_settings import DkimSign, DkimVerify
 from gatepost.config.dmarc_settings import Dmarc
-from gatepost.config.errors import ConfigError, Problem
+from gatepost.config.errors import Problem
 from gatepost.config.sections import Daemon
 from gatepost.config.settings import Config
 from gatepost.dkim.keys.sources import build as build_keys
@@ -26,12 +25,10 @@ from gatepost.dmarc.evaluate import TREE_WALK, by_suffix_list
 from gatepost.dmarc.history import History
 from gatepost.dns.budget import Budget
 from gatepost.dns.resolver import Resolver
-from gatepost.dns.zone import Zone, ZoneError, load_zone
 from gatepost.log import Logger
 from gatepost.metrics import Metrics
 from gatepost.networks import Networks
 from gatepost.service.daemon import Worker
-from gatepost.service.privileges import identity
 from gatepost.suffixes import organizational_domain_by_list, public_suffix_test
 from milters import dkim_sign, dkim_verify, dmarc
 from milters.handler import Handler
@@ -108,9 +105,9 @@ class _Worker:
 
 def dkim_verify_daemon(config: Config, name: str, settings: DkimVerify) -> MilterDaemon:
     """The daemon dkim-verify. Raises ConfigError where the zone file or the seal's secret cannot be used."""
-    zone = _zone(config)
+    zone = zone_of(config)
     ids = Ids(config.authserv_id, config.authserv_aliases)
-    sealer = Sealer(_secret(config, settings), config.seal_validity)
+    sealer = sealer_of(config, settings)
     border = Border(ids, sealer, Networks(config.believe_unsealed_from))
     policy = dkim_verify.policy_of(settings, public_suffix_test())
 
@@ -153,9 +150,9 @@ def dkim_sign_daemon(config: Config, name: str, settings: DkimSign) -> MilterDae
 
 def dmarc_daemon(config: Config, name: str, settings: Dmarc) -> MilterDaemon:
     """The DMARC daemon *name*. Raises ConfigError where the zone file or the seal's secret cannot be used."""
-    zone = _zone(config)
+    zone = zone_of(config)
     ids = Ids(config.authserv_id, config.authserv_aliases)
-    sealer = Sealer(_secret(config, settings), config.seal_validity)
+    sealer = sealer_of(config, settings)
     border = Border(ids, sealer, Networks(config.believe_unsealed_from))
     policy = Policy(is_public_suffix=public_suffix_test())
     method = TREE_WALK if settings.org_domain == "tree" else by_suffix_list(organizational_domain_by_list())
@@ -195,20 +192,3 @@ def removes_seals(config: Config, name: str) -> bool:
             order[daemon] = 0
     # Of two alike, mail comes to the later one later.
     return name == max(reversed(order), key=lambda daemon: order[daemon])
-
-
-def _zone(config: Config) -> Zone | None:
-    if config.dns.zone is None:
-        return None
-    try:
-        return load_zone(config.dns.zone)
-    except ZoneError as error:
-        raise ConfigError([Problem("", 0, 0, "dns.zone", str(error))]) from None
-
-
-def _secret(config: Config, settings: Daemon) -> bytes:
-    wanted = identity(settings.user or config.user, settings.group or config.group)
-    try:
-        return load_or_create(config.seal_secret, wanted.gid if wanted else None)
-    except SecretError as error:
-        raise ConfigError([Problem("", 0, 0, "seal_secret", str(error))]) from None

@@ -8,10 +8,13 @@ from typing import Protocol
 from gatepost.config.dkim_settings import DkimSign, DkimVerify
 from gatepost.config.dmarc_settings import Dmarc
 from gatepost.config.errors import ConfigError, Problem
+from gatepost.config.greylist_settings import Greylist
 from gatepost.config.settings import Config
+from gatepost.config.spf_settings import Spf
 from gatepost.config.words import did_you_mean, listed, quoted
 from gatepost.service.daemon import Daemon
 from milters.assembly import dkim_sign_daemon, dkim_verify_daemon, dmarc_daemon
+from policy.assembly import greylist_daemon, spf_daemon
 
 
 class Prepared(Daemon, Protocol):
@@ -36,5 +39,9 @@ def prepare(config: Config, name: str) -> Prepared:
         return dkim_verify_daemon(config, name, settings)
     if isinstance(settings, DkimSign):
         return dkim_sign_daemon(config, name, settings)
-    assert isinstance(settings, Dmarc)
-    return dmarc_daemon(config, name, settings)
+    if isinstance(settings, Dmarc):
+        return dmarc_daemon(config, name, settings)
+    if isinstance(settings, Spf):
+        return spf_daemon(config, name, settings)
+    assert isinstance(settings, Greylist)
+    return greylist_daemon(config, name, settings)

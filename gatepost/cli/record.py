@@ -1,7 +1,7 @@
-"""``gatepost record``: listen in between Postfix and a milter, and write down what they say.
+"""``gatepost record``: listen in between Postfix and a milter or policy service, and write down what they say.
 
 Postfix is pointed at the listening socket; every octet is passed on to the
-milter, ours or any other, and back.
+daemon, ours or any other, and back.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from gatepost.cli.sockets import socket_address
 from gatepost.cli.status import FINE, NOT_IN_ORDER
 from gatepost.service.daemon import ServiceError
 from gatepost.service.listeners import bind
+from milters.recording.language import MILTER
 from milters.recording.proxy import Proxy
 from milters.recording.shelf import shelf
+from policy.recording.language import POLICY
 
 EXAMPLE = (
     "gatepost record --listen inet:8895@127.0.0.1 --to inet:8891@127.0.0.1 --output sessions/\n"
     "  with, in Postfix: smtpd_milters = inet:127.0.0.1:8895"
 )
+
+_LANGUAGES = {"milter": MILTER, "policy": POLICY}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--listen", type=socket_address, required=True, metavar="SOCKET", help="where Postfix connects"
     )
     parser.add_argument(
-        "--to", type=socket_address, required=True, metavar="SOCKET", help="where the milter listens"
+        "--to", type=socket_address, required=True, metavar="SOCKET", help="where the daemon listens"
+    )
+    parser.add_argument(
+        "--protocol",
+        choices=sorted(_LANGUAGES),
+        default="milter",
+        help="what they speak (default: %(default)s)",
     )
     parser.add_argument(
         "--output",
@@ -45,8 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Record until SIGTERM or Ctrl-C; gives 0, or 1 where that cannot be done."""
+    language = _LANGUAGES[arguments.protocol]
     try:
-        into = shelf(arguments.output, arguments.comment)
+        into = shelf(arguments.output, arguments.comment, language)
         listener = bind(arguments.listen, None)
     except ServiceError as error:
         _say(str(error))
@@ -54,7 +65,7 @@ def main(arguments: argparse.Namespace) -> int:
     except OSError as error:
         _say(f"{error.filename}: {error.strerror}")
         return NOT_IN_ORDER
-    proxy = Proxy(arguments.to, into.open_book, _say)
+    proxy = Proxy(arguments.to, into.open_book, _say, language)
     _say(f"recording {arguments.listen} to {arguments.to}, into {arguments.output}")
     try:
         asyncio.run(_serve(listener.socket, proxy))

@@ -1,7 +1,8 @@
-"""``gatepost replay``: play recorded sessions to a milter, and show what it answers differently now.
+"""``gatepost replay``: play recorded sessions to a milter or policy service, and show what it answers differently now.
 
-The milter is a running one (``--to``), or one of our own daemons, started for
-the occasion from the configuration (``--daemon``).
+The daemon is a running one (``--to``), or one of our own, started for the
+occasion from the configuration (``--daemon``). To one of our own policy
+services it is the time of the recording.
 """
 
 from __future__ import annotations
@@ -11,26 +12,36 @@ import asyncio
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from gatepost.cli.options import add_config
-from gatepost.cli.prepare import prepare
+from gatepost.cli.prepare import Prepared, prepare
 from gatepost.cli.sockets import socket_address
 from gatepost.cli.status import CONFIGURATION, FINE, NOT_IN_ORDER, USAGE
 from gatepost.cli.terminal import styled
 from gatepost.config.errors import ConfigError
 from gatepost.config.load import read
+from gatepost.config.settings import Config
 from gatepost.config.types import SocketAddress
 from gatepost.log import Logger
 from gatepost.metrics import Metrics
 from milters.assembly import MilterDaemon
-from milters.recording.events import Recording, RecordingError
+from milters.recording.events import Recording as MilterSession
+from milters.recording.events import RecordingError
 from milters.recording.parser import parse
 from milters.recording.replay import Difference
 from milters.recording.replay import replay as play
+from policy.assembly import PolicyDaemon, remembering_in
+from policy.recording.events import Recording as PolicySession
+from policy.recording.replay import replay as play_policy
+from policy.recording.text import VERSION_LINE as POLICY_LINE
+from policy.recording.text import parse as parse_policy
+
+Session = MilterSession | PolicySession
 
 EXAMPLE = "gatepost replay sessions/*.session --to inet:8891@127.0.0.1"
 
@@ -39,15 +50,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="session files")
     milter = parser.add_mutually_exclusive_group(required=True)
-    milter.add_argument("--to", type=socket_address, metavar="SOCKET", help="where a milter listens")
+    milter.add_argument("--to", type=socket_address, metavar="SOCKET", help="where a daemon listens")
     milter.add_argument("--daemon", metavar="NAME", help="or a daemon of the configuration, run in here")
     add_config(parser)
     parser.add_argument(
         "--clock",
         type=float,
         metavar="SECONDS",
-        help="with --daemon: its time, in seconds since 1970, stands still; signatures and seals are then "
-        "compared whole, else without what changes with time",
+        help="with --daemon: its time, in seconds since 1970, stands still (that of policy sessions begins "
+        "there); signatures and seals are then compared whole, else without what changes with time",
     )
 
 
@@ -57,80 +68,115 @@ def main(arguments: argparse.Namespace) -> int:
         print("gatepost replay: --clock goes with --daemon", file=sys.stderr)
         return USAGE
     try:
-        recordings = [(file, _read(file)) for file in arguments.files]
-    except _UnreadableError as error:
+        sessions = [(file, _read(file)) for file in arguments.files]
+        different = asyncio.run(_replay_all(sessions, arguments))
+    except _UnplayableError as error:
         print(f"gatepost: {error}", file=sys.stderr)
         return USAGE
-    try:
-        prepared = None if arguments.daemon is None else _prepared(arguments)
     except ConfigError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)
         return CONFIGURATION
-    try:
-        different = asyncio.run(_replay_all(recordings, arguments.to, prepared, arguments.clock is None))
     except OSError as error:
-        print(f"gatepost: the milter cannot be reached: {error.strerror or error}", file=sys.stderr)
+        print(f"gatepost: the daemon cannot be reached: {error.strerror or error}", file=sys.stderr)
         return NOT_IN_ORDER
-    same = len(recordings) - different
-    print(f"{same} of {len(recordings)} as recorded")
+    same = len(sessions) - different
+    print(f"{same} of {len(sessions)} as recorded")
     return NOT_IN_ORDER if different else FINE
 
 
-class _UnreadableError(Exception):
-    """A file that is no session file; the text says which and why."""
+class _UnplayableError(Exception):
+    """A file that is no session file, or none for this daemon; the text says which and why."""
 
 
-def _read(file: Path) -> Recording:
+def _read(file: Path) -> Session:
     try:
-        with file.open(encoding="utf-8", newline="\n") as text:
-            return parse(text.read())
+        with file.open(encoding="utf-8", newline="\n") as opened:
+            text = opened.read()
+        return parse_policy(text) if text.startswith(POLICY_LINE) else parse(text)
     except OSError as error:
-        raise _UnreadableError(f"{file}: {error.strerror}") from None
+        raise _UnplayableError(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise _UnreadableError(f"{file}: not UTF-8") from None
+        raise _UnplayableError(f"{file}: not UTF-8") from None
     except RecordingError as error:
-        raise _UnreadableError(f"{file}: {error}") from None
+        raise _UnplayableError(f"{file}: {error}") from None
 
 
-def _prepared(arguments: argparse.Namespace) -> MilterDaemon:
-    loaded = read(arguments.config)
-    try:
-        daemon = prepare(loaded.config, arguments.daemon)
-    except ConfigError as error:
-        raise ConfigError([loaded.locate(problem) for problem in error.problems]) from None
-    assert isinstance(daemon, MilterDaemon)
-    if arguments.clock is not None:
-        daemon = replace(daemon, clock=lambda: arguments.clock)
-    return daemon
-
-
-async def _replay_all(
-    recordings: Sequence[tuple[Path, Recording]],
-    address: SocketAddress | None,
-    prepared: MilterDaemon | None,
-    masked: bool,
-) -> int:
+async def _replay_all(sessions: Sequence[tuple[Path, Session]], arguments: argparse.Namespace) -> int:
     """How many of the files are answered differently; tells each as it goes."""
-    if address is None:
-        assert prepared is not None
-        async with running(prepared) as own:
-            return await _replay_all(recordings, own, None, masked)
     different = 0
-    for file, recording in recordings:
-        found = await play(recording, address, masked=masked)
-        _tell(file, found)
-        different += bool(found)
+    async with AsyncExitStack() as stack:
+        if arguments.daemon is None:
+            target: SocketAddress | _Service = arguments.to
+        else:
+            own = _Service(arguments)
+            milter = own.milter()
+            target = own if milter is None else await stack.enter_async_context(running(milter))
+        for file, session in sessions:
+            if arguments.daemon is not None and isinstance(target, _Service) != isinstance(
+                session, PolicySession
+            ):
+                raise _UnplayableError(f"{file}: this is no session for {arguments.daemon}")
+            found = await _replay(session, target, masked=arguments.clock is None)
+            _tell(file, found)
+            different += bool(found)
     return different
 
 
+async def _replay(session: Session, target: SocketAddress | _Service, *, masked: bool) -> list[Difference]:
+    if not isinstance(session, PolicySession):
+        assert isinstance(target, SocketAddress)
+        return await play(session, target, masked=masked)
+    if isinstance(target, SocketAddress):
+        return await play_policy(session, target, masked=masked)
+    # A service remembers what it was asked: each session finds one that remembers nothing.
+    with tempfile.TemporaryDirectory(prefix="gatepost-") as memory:
+        async with running(target.policy_service(Path(memory))) as address:
+            return await play_policy(session, address, masked=masked, set_clock=target.set_time)
+
+
+class _Service:
+    """A daemon of the configuration, and the time that it is for it. Raises ConfigError."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self._loaded = read(arguments.config)
+        self._name: str = arguments.daemon
+        self._time: float | None = arguments.clock
+
+    def set_time(self, seconds: float) -> None:
+        """It is now *seconds* since 1970."""
+        self._time = seconds
+
+    def milter(self) -> MilterDaemon | None:
+        """The daemon, if it is a milter."""
+        daemon = self._prepared(self._loaded.config)
+        if not isinstance(daemon, MilterDaemon):
+            return None
+        return daemon if self._time is None else replace(daemon, clock=self._clock)
+
+    def policy_service(self, memory: Path) -> PolicyDaemon:
+        """The daemon, a policy service, with all that it remembers in *memory*."""
+        daemon = self._prepared(remembering_in(memory, self._loaded.config, self._name))
+        assert isinstance(daemon, PolicyDaemon)
+        return replace(daemon, clock=self._clock)
+
+    def _clock(self) -> float:
+        return time.time() if self._time is None else self._time
+
+    def _prepared(self, config: Config) -> Prepared:
+        try:
+            return prepare(config, self._name)
+        except ConfigError as error:
+            raise ConfigError([self._loaded.locate(problem) for problem in error.problems]) from None
+
+
 @asynccontextmanager
-async def running(daemon: MilterDaemon) -> AsyncIterator[SocketAddress]:
+async def running(daemon: MilterDaemon | PolicyDaemon) -> AsyncIterator[SocketAddress]:
     """Run *daemon* in this event loop, on a socket that nobody else can reach."""
     log = Logger(level="warning", daemon=daemon.name)
     worker = daemon.worker(log, Metrics(daemon.name))
     with tempfile.TemporaryDirectory(prefix="gatepost-") as directory:
-        path = f"{directory}/milter"
+        path = f"{directory}/daemon"
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
         listener.listen()

@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 from gatepost.config.dkim_settings import DkimSign
 from gatepost.config.document import Path
+from gatepost.config.greylist_settings import Greylist
 from gatepost.config.host import Host
 from gatepost.config.sections import Daemon
 from gatepost.config.settings import Config
+from gatepost.config.spf_settings import Spf
 from gatepost.config.types import SocketAddress
 from gatepost.config.words import quoted
 
@@ -69,6 +71,10 @@ def _no_group(group: str) -> str:
 
 
 def _libmilter(at: Path, daemon: Daemon, host: Host) -> Iterator[Finding]:
+    if isinstance(daemon, Spf | Greylist):
+        text = "libmilter is for milters; this is a policy service, which has one engine: leave the option out"
+        yield Finding((*at, "engine"), text)
+        return
     if not host.has_pymilter():
         text = "libmilter needs the Python package pymilter, which is not installed (or leave the option out)"
         yield Finding((*at, "engine"), text)

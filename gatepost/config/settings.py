@@ -14,10 +14,12 @@ from pydantic import Field
 
 from gatepost.config.dkim_settings import DkimSign, DkimVerify
 from gatepost.config.dmarc_settings import Dmarc
+from gatepost.config.greylist_settings import Greylist
 from gatepost.config.sections import Daemon, Dns, Log, Section
+from gatepost.config.spf_settings import Spf
 from gatepost.config.types import AuthservId, Duration, FilePath, Network
 
-AnyDaemon = DkimVerify | DkimSign | Dmarc
+AnyDaemon = DkimVerify | DkimSign | Dmarc | Spf | Greylist
 """Every kind of daemon there is; a new one is added here, and nowhere else."""
 
 KINDS: dict[str, type[Daemon]] = {

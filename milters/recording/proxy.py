@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
-from milters.recording.events import End, Event, Side
+from milters.recording.events import End, Side
+from milters.recording.language import MILTER, Language
 from milters.recording.link import Address, Wire
-from milters.recording.tap import Tap
 
 _MOST_HELD = 32 * 1024 * 1024
 
@@ -16,7 +16,7 @@ _MOST_HELD = 32 * 1024 * 1024
 class Book(Protocol):
     """Where one connection is written down. Both methods may raise OSError."""
 
-    def write(self, events: list[Event]) -> None:
+    def write(self, events: list[Any]) -> None:
         """Take what has happened since the last time."""
 
     def close(self) -> None:
@@ -32,9 +32,14 @@ class Proxy:
     """
 
     def __init__(
-        self, daemon: Address, open_book: Callable[[], Book], complain: Callable[[str], None]
+        self,
+        daemon: Address,
+        open_book: Callable[[], Book],
+        complain: Callable[[str], None],
+        language: Language = MILTER,
     ) -> None:
         self._daemon = daemon
+        self._language = language
         self._open_book = open_book
         self._complain = complain
         self._serving: set[asyncio.Task[None]] = set()
@@ -63,10 +68,10 @@ class Proxy:
         try:
             daemon = await Wire.connect(self._daemon)
         except OSError as error:
-            self._complain(f"the milter cannot be reached: {error.strerror or error}")
+            self._complain(f"the daemon cannot be reached: {error.strerror or error}")
             await mta.leave(End.CLOSE)
             return
-        line = _Line(self._open_book, self._complain)
+        line = _Line(self._language, self._open_book, self._complain)
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(line.carry(Side.MTA, mta, daemon))
@@ -80,8 +85,10 @@ class Proxy:
 class _Line:
     """One connection and its book. Where that cannot be written, the connection goes on without."""
 
-    def __init__(self, open_book: Callable[[], Book], complain: Callable[[str], None]) -> None:
-        self._tap = Tap()
+    def __init__(
+        self, language: Language, open_book: Callable[[], Book], complain: Callable[[str], None]
+    ) -> None:
+        self._tap = language.ear()
         self._complain = complain
         self._held = 0
         self._book: Book | None = None

@@ -7,10 +7,9 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
-from milters.recording.events import Event
-from milters.recording.writer import ConnectionWriter, heading
+from milters.recording.language import MILTER, Hand, Language
 
 SUFFIX = ".session"
 _NUMBERED = re.compile(rf"([0-9]{{1,9}}){re.escape(SUFFIX)}")
@@ -31,14 +30,14 @@ class Shelf(Protocol):
 class Book:
     """Where one connection is written down."""
 
-    def __init__(self, text: TextIO, into: TextIO | None = None) -> None:
+    def __init__(self, hand: Hand, text: TextIO, into: TextIO | None = None) -> None:
+        self._hand = hand
         self._text = text
         self._into = into
-        self._writer = ConnectionWriter()
 
-    def write(self, events: list[Event]) -> None:
+    def write(self, events: list[Any]) -> None:
         """Take what has happened since the last time."""
-        self._text.writelines(self._writer.lines(events))
+        self._text.writelines(self._hand.lines(events))
         self._text.flush()
 
     def close(self) -> None:
@@ -56,9 +55,10 @@ class Directory:
     Files are open to their owner alone: they hold whole messages. Raises OSError.
     """
 
-    def __init__(self, path: Path, comment: str = "") -> None:
+    def __init__(self, path: Path, comment: str = "", language: Language = MILTER) -> None:
         self.count = 0
         self._path = path
+        self._language = language
         self._comment = comment
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         numbers = [int(found[1]) for file in path.iterdir() if (found := _NUMBERED.fullmatch(file.name))]
@@ -69,8 +69,8 @@ class Directory:
         self.count += 1
         self._last += 1
         text = _create(self._path / f"{self._last:04}{SUFFIX}")
-        text.write(heading(self._comment))
-        return Book(text)
+        text.write(self._language.heading(self._comment))
+        return Book(self._language.hand(), text)
 
     def close(self) -> None:
         """Nothing is open but the books."""
@@ -79,27 +79,30 @@ class Directory:
 class File:
     """One new file for all connections, one after the other in the order in which they end. Raises OSError."""
 
-    def __init__(self, path: Path, comment: str = "") -> None:
+    def __init__(self, path: Path, comment: str = "", language: Language = MILTER) -> None:
         self.count = 0
+        self._language = language
         self._text = _create(path)
-        self._text.write(heading(comment))
+        self._text.write(language.heading(comment))
         self._text.flush()
 
     def open_book(self) -> Book:
         """The next block of the file. Raises OSError."""
         self.count += 1
         # Connections overlap, the blocks of a file do not.
-        return Book(tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n"), self._text)
+        hand = self._language.hand()
+        return Book(hand, tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n"), self._text)
 
     def close(self) -> None:
         """Close the file."""
         self._text.close()
 
 
-def shelf(output: str, comment: str) -> Shelf:
+def shelf(output: str, comment: str, language: Language = MILTER) -> Shelf:
     """What *output* names: a directory where there is one, or with a final slash; else a file."""
     path = Path(output)
-    return Directory(path, comment) if output.endswith("/") or path.is_dir() else File(path, comment)
+    kind = Directory if output.endswith("/") or path.is_dir() else File
+    return kind(path, comment, language)
 
 
 def _create(path: Path) -> TextIO:

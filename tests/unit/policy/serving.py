@@ -13,7 +13,7 @@ from tests.unit.milters.serving import Server
 
 
 class ScriptedService:
-    """Does what the sender's local part says; keeps the requests that it has seen."""
+    """Does what the sender's local part says, or answers *fixed*; keeps the requests that it has seen."""
 
     name = "scripted"
 
@@ -22,9 +22,12 @@ class ScriptedService:
         self.gate = asyncio.Event()
         self.cancelled = 0
         self.closed = 0
+        self.fixed = ""
 
     def decide(self, request: Request) -> str | Awaitable[str]:
         self.requests.append(request)
+        if self.fixed:
+            return self.fixed
         script = request.sender.partition("@")[0]
         match script:
             case "raise":

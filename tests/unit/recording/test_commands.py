@@ -69,7 +69,7 @@ WRONG = [
     (
         ["--to", "unix:/nonexistent/x"],
         1,
-        "gatepost: the milter cannot be reached: No such file or directory\n",
+        "gatepost: the daemon cannot be reached: No such file or directory\n",
     ),
     (["--daemon", "nobody", "--config", "/nonexistent"], 78, "/nonexistent: "),
     (["--to", "unix:/x", "--clock", "1"], 2, "gatepost replay: --clock goes with --daemon\n"),

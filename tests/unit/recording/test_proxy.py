@@ -184,7 +184,7 @@ def test_a_daemon_that_is_not_there() -> None:
         assert await reader.read() == b""
         writer.close()
         server.close()
-        assert complaints == ["the milter cannot be reached: No such file or directory"]
+        assert complaints == ["the daemon cannot be reached: No such file or directory"]
 
     run(work)
 

@@ -1,0 +1,31 @@
+"""What daemons of every kind are put together from: files that the configuration names and several daemons read."""
+
+from __future__ import annotations
+
+from gatepost.authres.seal import Sealer
+from gatepost.authres.secret import SecretError, load_or_create
+from gatepost.config.errors import ConfigError, Problem
+from gatepost.config.sections import Daemon
+from gatepost.config.settings import Config
+from gatepost.dns.zone import Zone, ZoneError, load_zone
+from gatepost.service.privileges import identity
+
+
+def zone_of(config: Config) -> Zone | None:
+    """The fixed answers of ``dns.zone``, if it is given. Raises ConfigError."""
+    if config.dns.zone is None:
+        return None
+    try:
+        return load_zone(config.dns.zone)
+    except ZoneError as error:
+        raise ConfigError([Problem("", 0, 0, "dns.zone", str(error))]) from None
+
+
+def sealer_of(config: Config, settings: Daemon) -> Sealer:
+    """The sealer that all daemons share; its secret is made where there is none. Raises ConfigError."""
+    wanted = identity(settings.user or config.user, settings.group or config.group)
+    try:
+        secret = load_or_create(config.seal_secret, wanted.gid if wanted else None)
+    except SecretError as error:
+        raise ConfigError([Problem("", 0, 0, "seal_secret", str(error))]) from None
+    return Sealer(secret, config.seal_validity)

@@ -1,0 +1,9 @@
+"""Policy sessions, for the proxy that records and the shelf that keeps."""
+
+from __future__ import annotations
+
+from milters.recording.language import Language
+from policy.recording.tap import Tap
+from policy.recording.text import ConnectionWriter, heading
+
+POLICY = Language(Tap, ConnectionWriter, heading)

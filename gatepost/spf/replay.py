@@ -161,6 +161,8 @@ class _Query(spf.query):  # type: ignore[misc]
         self.voids: set[Question] = set()
         self.foreseen: dict[Question, None] = {}
         self.terms = 0
+        self._levels: list[int] = []
+        self._unfollowed = False
         self._answers = answers
         self._bits = subject.client.max_prefixlen
         self._client = int(subject.client)
@@ -178,6 +180,15 @@ class _Query(spf.query):  # type: ignore[misc]
         if self.trace is not None:
             self.trace.found(record or "")
         return record
+
+    def check1(self, record: str | None, domain: str, recursion: int) -> Any:
+        """Evaluate the record of another domain. For a redirect, pyspf stays on the same level."""
+        if self._levels and self._levels[-1] == recursion:
+            self.check_lookups()
+        self._levels.append(recursion)
+        result = super().check1(record, domain, recursion)
+        self._levels.pop()
+        return result
 
     def check0(self, record: str | None, recursion: int) -> Any:
         """Evaluate one record; what pyspf reads otherwise than the RFC is put straight first."""
@@ -203,6 +214,7 @@ class _Query(spf.query):  # type: ignore[misc]
                     self.foreseen[include[1].lower().removesuffix("."), "TXT"] = None
             elif (name := modifier[1].lower()) in ("redirect", "exp"):
                 usable.append(name + term[modifier.end() - 1 :])
+                self._unfollowed = self._unfollowed or name == "redirect"
             else:
                 try:
                     check_syntax(term[modifier.end() :])
@@ -218,6 +230,10 @@ class _Query(spf.query):  # type: ignore[misc]
         return parts if self.trace is None else _Term(parts, self)
 
     def check_lookups(self) -> None:
+        """Count a term that costs look-ups. A redirect counts where it is followed, not where it is read."""
+        if self._unfollowed:
+            self._unfollowed = False
+            return
         super().check_lookups()
         if self.trace is not None:
             self.trace.counted(self.lookups)

@@ -28,7 +28,8 @@ _SAYS = {
 def authres_result(result: SpfResult, said: bytes) -> Result:
     """One result for Authentication-Results.
 
-    *said* is the identity as it came over SMTP: the HELO, or MAIL FROM. An
+    *said* is the identity as it came over SMTP: the HELO, or MAIL FROM. There
+    is a reason where there was nothing to check, or checking met an error. An
     address with "=" in its local part is cut to its domain, which RFC 8601
     allows: some readers would take what stands before the "=" for a name.
     """
@@ -38,7 +39,6 @@ def authres_result(result: SpfResult, said: bytes) -> Result:
         if result.domain:
             domain = result.domain
         value = domain if not local_part or "=" in local_part else f"{local_part}@{domain}"
-    # Of a passing check nothing more needs to be said; an error ought to be known to whoever asks.
     return Result("spf", result.verdict, (Property("smtp", result.identity, value),), result.problem)
 
 
@@ -67,7 +67,9 @@ def received_spf(result: SpfResult, client: str, helo: bytes, mail_from: bytes, 
 
 def says(result: SpfResult, client: str) -> str:
     """The verdict about *client* as a sentence in our own words."""
-    sentence = _SAYS[result.verdict].format(domain=result.domain or "the sender", ip=client)
+    if not result.domain:
+        return "there is no domain to check"
+    sentence = _SAYS[result.verdict].format(domain=result.domain, ip=client)
     problem = result.problem if result.verdict in (Verdict.PERMERROR, Verdict.TEMPERROR) else ""
     return f"{sentence}: {problem}" if problem else sentence
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.e2e.support import (
@@ -119,6 +120,13 @@ def test_signed(site: Site) -> None:
         for name in awkward(ANNA)
     }
     assert found == {name: [True, True] for name in found}
+
+
+def test_a_worker_that_is_killed_is_replaced(site: Site) -> None:
+    [worker] = psutil.Process(site.gatepost["dkim-verify"].process.pid).children()
+    worker.kill()
+    [field] = site.results(site.theirs.sign(message(FRIEND, BERT)), "killed@example.nl")
+    assert "dkim=pass" in field
 
 
 def test_under_load_with_reloads_and_a_stop(site: Site) -> None:

@@ -118,11 +118,12 @@ def rubbish() -> list[bytes]:
     ]
 
 
-def test_rubbish_on_the_socket_is_nobody_elses_trouble(tmp_path: Path) -> None:
-    with Mx(tmp_path, {"workers": 2}) as mx:
+@pytest.mark.parametrize("engine", ["asyncio", "libmilter"])
+def test_rubbish_on_the_socket_is_nobody_elses_trouble(tmp_path: Path, engine: str) -> None:
+    with Mx(tmp_path, {"engine": engine, "workers": 2 if engine == "asyncio" else 1}) as mx:
         workers = mx.workers()
         with Traffic(mx.send) as traffic, ExitStack() as half_said:
-            for octets in rubbish() * 2:
+            for octets in rubbish():
                 peer = socket.create_connection((LOOPBACK, mx.daemon.port), 5)
                 half_said.callback(peer.close)
                 peer.sendall(octets)
@@ -136,7 +137,8 @@ def test_rubbish_on_the_socket_is_nobody_elses_trouble(tmp_path: Path) -> None:
             traffic.more(20)
         mx.all_is_well(traffic)
         assert not traffic.put_off
-        assert mx.said("not the milter protocol peer=127.0.0.1")
+        # libmilter keeps to itself what it thinks of it.
+        assert bool(mx.said("not the milter protocol peer=127.0.0.1")) is (engine == "asyncio")
         assert mx.workers() == workers
         wait_for(lambda: mx.open_connections() == 0, "the end of all connections")
 

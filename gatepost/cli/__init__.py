@@ -23,6 +23,7 @@ COMMANDS = {
     "check": "check the configuration, without starting anything",
     "record": "record the dialogue of a milter or policy service into a session file",
     "replay": "replay a session file against a milter or policy service",
+    "spf": "check a client and sender by SPF, and tell why",
     "version": "print the version",
 }
 """The commands and what each is for, in the order in which --help shows them."""

@@ -1,0 +1,46 @@
+"""What is remembered of messages ends, by number and by time."""
+
+from __future__ import annotations
+
+from policy.instances import Instances
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_longest_unused_goes_first() -> None:
+    instances: Instances[int] = Instances(2, 60.0, Clock())
+    instances.put("a", 1)
+    instances.put("b", 2)
+    assert instances.get("a") == 1
+    instances.put("c", 3)
+    assert [instances.get(key) for key in "abc"] == [1, None, 3]
+
+
+def test_time_ends_what_is_not_asked_for() -> None:
+    clock = Clock()
+    instances: Instances[int] = Instances(10, 60.0, clock)
+    instances.put("a", 1)
+    instances.put("b", 2)
+    clock.now = 60.0
+    assert instances.get("a") == 1
+    clock.now = 61.0
+    assert [instances.get(key) for key in "ab"] == [1, None]
+    instances.put("c", 3)
+    assert len(instances) == 2
+    clock.now = 200.0
+    assert instances.get("a") is None
+    instances.put("d", 4)
+    assert len(instances) == 1
+
+
+def test_a_new_value_replaces_the_old() -> None:
+    instances: Instances[int] = Instances(10, 60.0, Clock())
+    instances.put("a", 1)
+    instances.put("a", 2)
+    assert (instances.get("a"), len(instances)) == (2, 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import stat
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,7 @@ from tests.harness.daemon import Installation
 from tests.harness.dns_server import DnsServer
 from tests.harness.keys import KeyPair, ed25519_key, passes, rsa_key
 from tests.harness.layouts import Layout, layout_a
+from tests.harness.postfix import Postfix, Smtpd
 from tests.harness.smtp import STRANGER, RefusedError, Reply, deliver
 
 
@@ -147,3 +150,23 @@ def test_under_load_with_reloads_and_a_stop(site: Site) -> None:
         traffic.more(10)
     delivered = nothing_lost(postfix, traffic)
     assert all("dkim=pass" in delivery.values(RESULTS)[0] for delivery in delivered)
+
+
+@pytest.mark.parametrize("engine", ["asyncio", "libmilter"])
+def test_over_a_unix_socket_that_only_postfix_may_use(tmp_path: Path, engine: str) -> None:
+    # Not below tmp_path: that is closed to the user postfix.
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        path = Path(directory, "dkim-verify")
+        listening = {"address": f"unix:{path}", "mode": "0660", "group": "postfix"}
+        section = {"engine": engine, "socket": listening, "seal": False}
+        services = [Smtpd(name="mx", milters=[f"unix:{path}"])]
+        with Installation(tmp_path, {"dkim-verify": section}) as gatepost, Postfix(services) as postfix:
+            assert stat.filemode(path.stat().st_mode) == "srw-rw----"
+            for number in range(2):
+                deliver(postfix.port("mx"), message(FRIEND, BERT), FRIEND, [BERT], client=STRANGER)
+                assert len(postfix.wait_for_delivery(BERT, number + 1)) == number + 1
+                gatepost["dkim-verify"].reload()
+            fields = [delivery.values(RESULTS) for delivery in postfix.deliveries(BERT)]
+        assert [len(each) for each in fields] == [1, 1]
+        assert not path.exists()

@@ -43,8 +43,6 @@ USUAL: Mapping[str, str] = {
     "encryption_cipher": "",
     "encryption_keysize": "0",
     "policy_context": "",
-    "compatibility_level": "3.6",
-    "mail_version": "3.7.11",
 }
 
 _numbers = itertools.count(1)

@@ -113,7 +113,7 @@ class Metrics:
         ).labels(daemon)
         self.message_seconds = Histogram(
             "gatepost_message_seconds",
-            "From the end of the header to the verdict, in seconds.",
+            "From the end of the header, or from a policy request, to the verdict, in seconds.",
             ("daemon",),
             registry=self.registry,
             buckets=MESSAGE_SECONDS,

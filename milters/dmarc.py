@@ -29,6 +29,7 @@ from gatepost.dmarc.evidence import Evidence, Finding, gather, identifiers
 from gatepost.dmarc.history import History, Row
 from gatepost.dmarc.report import authres_result
 from gatepost.dns import steps
+from gatepost.dns.budget import Budget
 from gatepost.hosts import HostList
 from gatepost.log import Logger
 from gatepost.message import Message
@@ -141,7 +142,7 @@ class _Evaluating:
         if self._evidence.dmarc:
             return "evaluated before"
         try:
-            mailbox = author(message.values(b"from"))
+            mailbox = author(_from_fields(message))
         except AddressError as error:
             self._bad_from = str(error)
             return ""
@@ -188,7 +189,7 @@ class _Evaluating:
         signatures = self._signatures.results() if self._signatures is not None else []
         if self._spf_asked is not None or not isinstance(signatures, list):
             return self._finish_later(signatures)
-        evaluation = self._evaluation(signatures)
+        evaluation = self._evaluation(signatures, self._tools.verifier.new_budget)
         if isinstance(evaluation, Evaluation):
             return self._conclude(evaluation, signatures)
         return self._conclude_later(evaluation, signatures)
@@ -196,11 +197,14 @@ class _Evaluating:
     async def _finish_later(
         self, signatures: list[SignatureResult] | Awaitable[list[SignatureResult]]
     ) -> handler.Verdict:
+        # The MTA's patience counts from the end of the message. The questions are others than SPF's and DKIM's:
+        # a stranger's records must not use up those about the author's policy.
+        budget = self._tools.verifier.new_budget()
         if not isinstance(signatures, list):
             signatures = await signatures
         if self._spf_asked is not None:
             self._spf = await self._spf_asked
-        evaluation = self._evaluation(signatures)
+        evaluation = self._evaluation(signatures, lambda: budget)
         if not isinstance(evaluation, Evaluation):
             evaluation = await evaluation
         return self._conclude(evaluation, signatures)
@@ -210,11 +214,13 @@ class _Evaluating:
     ) -> handler.Verdict:
         return self._conclude(await evaluation, signatures)
 
-    def _evaluation(self, signatures: Sequence[SignatureResult]) -> Evaluation | Awaitable[Evaluation]:
+    def _evaluation(
+        self, signatures: Sequence[SignatureResult], new_budget: Callable[[], Budget]
+    ) -> Evaluation | Awaitable[Evaluation]:
         tools = self._tools
         known = identifiers(self._spf_finding(), self._dkim_findings(signatures))
         question = evaluate(self._author, known, tools.method, tools.sample())
-        return steps.run(question, tools.verifier.resolver, tools.verifier.new_budget)
+        return steps.run(question, tools.verifier.resolver, new_budget)
 
     def _spf_finding(self) -> Finding | None:
         if self._spf is not None:
@@ -234,7 +240,9 @@ class _Evaluating:
         value = self._field(evaluation, signatures, action.disposition)
         changes = [*action.verdict.changes, InsertHeader(FIELD_NAME, value)]
         self._tools.metrics.result("dmarc", evaluation.verdict).inc()
-        if self._tools.history is not None and evaluation.record is not None:
+        # What is put off comes again, and is told of then.
+        final = action.verdict.disposition is not Disposition.TEMPFAIL
+        if self._tools.history is not None and evaluation.record is not None and final:
             row = Row.of(
                 self._message.envelope,
                 evaluation,
@@ -299,3 +307,12 @@ class _Evaluating:
             action=None if verdict.disposition is Disposition.ACCEPT else word,
         )
         return verdict
+
+
+def _from_fields(message: Message) -> list[bytes]:
+    """The values of all From fields; white space before the colon (RFC 5322 §4.5) hides none."""
+    return [
+        value
+        for name, value in message.headers
+        if name[:1] in (b"F", b"f") and name.rstrip(b" \t").lower() == b"from"
+    ]

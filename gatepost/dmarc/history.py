@@ -1,14 +1,15 @@
 """One row a message, for aggregate reports (RFC 9990), in SQLite.
 
-Rows are collected in memory and written once a second in one transaction, off
-the path of the message: a crash loses the last second at most. A database that
-cannot be written costs rows, which are counted, and never a message.
+Rows are collected in memory and written once a second, or as soon as there
+are many, in one transaction: a crash loses the last second at most. A database
+that cannot be written costs rows, which are counted, and never a message.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
@@ -21,9 +22,13 @@ from gatepost.message import Envelope
 
 WRITE_EVERY = 1.0
 """Seconds between two transactions."""
+MANY = 1000
+"""Rows that are written at once, however short the time: some ten milliseconds of work."""
 MOST_WAITING = 10_000
 """Rows that wait while the database cannot be written; further ones are dropped."""
-_BUSY = 0.2
+MOST_CHARACTERS = 16_000_000
+"""Characters in these rows that a stranger may have chosen; further rows are dropped."""
+_BUSY = 0.02  # mail waits as long, so another process's lock is rather left alone until the next second
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS message (
@@ -85,8 +90,8 @@ class Row:
         """The row for a message that a record applied to."""
         return cls(
             time=time,
-            queue_id=envelope.queue_id,
-            client_address=envelope.client_address,
+            queue_id=_storable(envelope.queue_id),
+            client_address=_storable(envelope.client_address),
             mail_from=envelope.mail_from.decode("utf-8", "replace"),
             author_domain=evaluation.domain,
             policy_domain=evaluation.policy_domain,
@@ -98,6 +103,13 @@ class Row:
             dkim=_json([[finding.result, finding.domain, finding.selector] for finding in dkim]),
             aligned_spf=bool(evaluation.spf),
             aligned_dkim=bool(evaluation.dkim),
+        )
+
+    @property
+    def size(self) -> int:
+        """Characters of the parts that may be long."""
+        return (
+            len(self.mail_from) + len(self.author_domain) + len(self.record) + len(self.spf) + len(self.dkim)
         )
 
 
@@ -117,6 +129,11 @@ def _published(record: Record | None) -> dict[str, object]:
     }
 
 
+def _storable(text: str) -> str:
+    """Text of the MTA, which may hold octets that are no UTF-8, as SQLite takes it."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def _json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
@@ -128,8 +145,8 @@ _INSERT = f"INSERT INTO message ({', '.join(_NAMES)}) VALUES ({', '.join('?' * l
 class History:
     """The rows on their way into the file at *path*. Belongs to one event loop.
 
-    *complain* is told, in one line, when the database fails, and again when
-    it fails otherwise.
+    *complain* is told, in one line, when the database fails, again when it
+    fails otherwise, and how many rows were lost once it is well again.
     """
 
     def __init__(self, path: Path, complain: Callable[[str], None]) -> None:
@@ -137,18 +154,26 @@ class History:
         self._complain = complain
         self._complained = ""
         self._waiting: list[Row] = []
+        self._characters = 0
         self._connection: sqlite3.Connection | None = None
+        self._file = (0, 0)
         self._timer: asyncio.TimerHandle | None = None
         self.dropped = 0
         """Rows that were lost because the database could not be written."""
+        self._untold = 0
 
     def add(self, row: Row) -> None:
         """Write *row* within a second."""
-        if len(self._waiting) >= MOST_WAITING:
+        size = row.size
+        if len(self._waiting) >= MOST_WAITING or self._characters + size > MOST_CHARACTERS:
             self.dropped += 1
+            self._untold += 1
             return
         self._waiting.append(row)
-        if self._timer is None:
+        self._characters += size
+        if len(self._waiting) >= MANY and not self._complained:
+            self.write()
+        elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(WRITE_EVERY, self._on_time)
 
     def _on_time(self) -> None:
@@ -168,8 +193,12 @@ class History:
         except (sqlite3.Error, OSError) as error:
             self._fail(f"DMARC history {self._path} cannot be written: {error}")
             return
-        self._complained = ""
         self._waiting.clear()
+        self._characters = 0
+        self._complained = ""
+        if self._untold:
+            lost, self._untold = self._untold, 0
+            self._complain(f"DMARC history {self._path} is written again; rows lost: {lost}")
 
     def close(self) -> None:
         """Write what waits, and let go of the file."""
@@ -177,27 +206,40 @@ class History:
             self._timer.cancel()
             self._timer = None
         self.write()
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._let_go()
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            connection = sqlite3.connect(self._path, timeout=_BUSY)
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = NORMAL")
-                connection.executescript(_SCHEMA)
-            except sqlite3.Error:
-                connection.close()
-                raise
-            self._connection = connection
-        return self._connection
+        """The connection to the file that is there now: SQLite would go on writing to a removed one."""
+        if self._connection is not None and self._identity() == self._file:
+            return self._connection
+        self._let_go()
+        connection = sqlite3.connect(self._path, timeout=_BUSY)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.executescript(_SCHEMA)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        self._file = self._identity()
+        self._connection = connection
+        return connection
 
-    def _fail(self, text: str) -> None:
+    def _identity(self) -> tuple[int, int]:
+        """Which file stands at the path; (0, 0) for none."""
+        try:
+            status = os.stat(self._path)
+        except FileNotFoundError:
+            return (0, 0)
+        return (status.st_dev, status.st_ino)
+
+    def _let_go(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _fail(self, text: str) -> None:
+        self._let_go()
         if text != self._complained:
             self._complained = text
             self._complain(text)

@@ -1,0 +1,645 @@
+"""The DMARC daemon: what it believes and what it checks itself, what it writes, what its options do."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gatepost.dns.answer import Outcome
+from gatepost.message import Envelope, Message
+from milters.dmarc import DmarcHandler
+from milters.handler import Disposition, Examination, Step, Verdict
+from milters.replies import HEADER_TOO_LARGE
+from tests.harness.mail import parse
+from tests.unit.daemons.dmarc_support import (
+    ALTERED,
+    DOMAIN,
+    FAILED,
+    PASSED,
+    SIGNED,
+    Rows,
+    ZoneResolver,
+    dmarc,
+    field,
+    policy,
+    questions,
+    sealed,
+    sealed_spf,
+    told,
+)
+from tests.unit.daemons.support import (
+    ID,
+    NOW,
+    OURSELVES,
+    STRANGER,
+    LogFile,
+    deleted,
+    inserted,
+    networks,
+    replaced,
+    run,
+)
+from tests.unit.dkim.support import MESSAGE, craft, record, rsa_key
+
+ANNA: dict[str, Any] = {"mail_from": b"anna@example.nl"}
+ELSEWHERE: dict[str, Any] = {"mail_from": b"x@list.example"}
+INSIDE: dict[str, Any] = {**ANNA, "client_address": OURSELVES, "helo": b"localhost"}
+LIST = b"List-Id: <l.list.example>\nList-Post: <mailto:l@list.example>\n"
+
+
+def result(verdict: Verdict) -> str:
+    """The DMARC result that was written."""
+    return told(verdict).partition("dmarc=")[2].split()[0]
+
+
+def action(verdict: Verdict) -> str:
+    return verdict.disposition.value
+
+
+# -- the field
+
+
+def test_the_field_of_a_pass(log: LogFile) -> None:
+    text = told(run(dmarc(log), SIGNED, **ANNA))
+    first, rest = text.split("; dkim=pass ", 1)
+    assert first == "spf=pass smtp.mailfrom=example.nl"
+    assert rest.endswith("; dmarc=pass (p=reject dis=none) header.from=example.nl")
+    line = log.lines[-1]
+    assert (line["queue_id"], line["client"], line["author"], line["dmarc"]) == (
+        "4ABC", STRANGER, "example.nl", "pass",
+    )  # fmt: skip
+    assert (line["spf"], line["dkim"]) == ("pass:example.nl", "pass:example.nl/mail")
+    assert not {"action", "reason", "disposition", "override", "fields_removed"} & set(line)
+
+
+def test_the_field_of_a_failure(log: LogFile) -> None:
+    text = told(run(dmarc(log, policy("p=reject; sp=none; np=quarantine; t=y")), MESSAGE, **ELSEWHERE))
+    assert text == (
+        "spf=none smtp.mailfrom=list.example; dkim=none; "
+        "dmarc=fail (p=reject sp=none np=quarantine dis=quarantine) header.from=example.nl "
+        "policy.dmarc=quarantine"
+    )
+    line = log.lines[-1]
+    assert (line["dmarc"], line["policy"], line["reason"]) == ("fail", "quarantine", "no aligned identifier")
+    assert (line["spf"], line["disposition"], line["action"]) == (
+        "none:list.example", "quarantine", "quarantine",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("zone", "text"),
+    [
+        ({}, "dmarc=none header.from=example.nl"),
+        (policy("p=none"), "dmarc=fail (p=none dis=none) header.from=example.nl policy.dmarc=none"),
+        (policy("p=bad"), "dmarc=none header.from=example.nl"),
+        (
+            {"_dmarc.example.nl": Outcome.SERVFAIL},
+            'dmarc=temperror reason="DNS failure for _dmarc.example.nl" header.from=example.nl',
+        ),
+    ],
+)
+def test_the_results_without_a_policy(log: LogFile, zone: Any, text: str) -> None:
+    assert told(run(dmarc(log, zone), MESSAGE, **ELSEWHERE)).endswith(text)
+
+
+def test_a_cold_cache_makes_no_difference(log: LogFile) -> None:
+    for raw in (SIGNED, ALTERED, MESSAGE):
+        for envelope in (ANNA, ELSEWHERE):
+            cold = run(dmarc(log, tools={"knows": False}), raw, **envelope)
+            warm = run(dmarc(log), raw, **envelope)
+            assert (told(cold), cold.reply) == (told(warm), warm.reply)
+
+
+# -- what becomes of mail
+
+REJECT, QUARANTINE, NONE = policy("p=reject"), policy("p=quarantine"), policy("p=none")
+
+
+@pytest.mark.parametrize(
+    ("zone", "settings", "raw", "envelope", "does", "disposition", "override"),
+    [
+        (REJECT, {}, MESSAGE, {}, "reject", "reject", None),
+        (REJECT, {}, SIGNED, {}, "accept", "none", None),
+        (REJECT, {"on_reject": "quarantine"}, MESSAGE, {}, "quarantine", "quarantine", "local_policy"),
+        (REJECT, {"on_reject": "accept"}, MESSAGE, {}, "accept", "none", "local_policy"),
+        (REJECT, {"mode": "stamp"}, MESSAGE, {}, "accept", "none", None),
+        (QUARANTINE, {}, MESSAGE, {}, "quarantine", "quarantine", None),
+        (QUARANTINE, {"on_quarantine": "header"}, MESSAGE, {}, "accept", "quarantine", None),
+        (QUARANTINE, {"on_quarantine": "accept"}, MESSAGE, {}, "accept", "none", "local_policy"),
+        (QUARANTINE, {"on_quarantine": "reject"}, MESSAGE, {}, "reject", "reject", "local_policy"),
+        (QUARANTINE, {"on_reject": "accept"}, MESSAGE, {}, "quarantine", "quarantine", None),
+        (NONE, {}, MESSAGE, {}, "accept", "none", None),
+        (policy("p=reject; t=y"), {}, MESSAGE, {}, "quarantine", "quarantine", None),
+        (policy("p=quarantine; t=y"), {}, MESSAGE, {}, "accept", "none", None),
+        # indirect mail is not refused for p=reject alone
+        (REJECT, {}, LIST + MESSAGE, {}, "quarantine", "quarantine", "mailing_list"),
+        (REJECT, {"indirect_mail": "accept"}, LIST + MESSAGE, {}, "accept", "none", "mailing_list"),
+        (REJECT, {"indirect_mail": "reject"}, LIST + MESSAGE, {}, "reject", "reject", None),
+        (REJECT, {}, LIST.partition(b"\n")[2] + MESSAGE, {}, "reject", "reject", None),
+        (QUARANTINE, {}, LIST + MESSAGE, {}, "quarantine", "quarantine", None),
+        (
+            REJECT,
+            {"trusted_forwarders": ["192.0.2.0/24"]},
+            MESSAGE,
+            {},
+            "quarantine",
+            "quarantine",
+            "trusted_forwarder",
+        ),
+        (
+            REJECT,
+            {"trusted_forwarders": [".forwarder.example"], "indirect_mail": "accept"},
+            MESSAGE,
+            {"client_name": "mx.forwarder.example"},
+            "accept",
+            "none",
+            "trusted_forwarder",
+        ),
+        (
+            REJECT,
+            {"trusted_forwarders": [".forwarder.example"]},
+            MESSAGE,
+            {"client_name": "mx.example"},
+            "reject",
+            "reject",
+            None,
+        ),
+    ],
+)
+def test_dispositions(
+    log: LogFile,
+    zone: Any,
+    settings: dict[str, Any],
+    raw: bytes,
+    envelope: dict[str, Any],
+    does: str,
+    disposition: str,
+    override: str | None,
+) -> None:
+    verdict = run(dmarc(log, zone, **settings), raw, **ELSEWHERE, **envelope)
+    assert action(verdict) == does
+    assert f"dis={disposition})" in told(verdict)
+    assert log.lines[-1].get("override") == override
+    assert log.lines[-1].get("action", "accept") == does
+
+
+def test_the_words_of_a_refusal_and_of_the_hold_queue(log: LogFile) -> None:
+    refused = run(dmarc(log), MESSAGE, **ELSEWHERE)
+    assert refused.reply is not None
+    assert (refused.reply.code, refused.reply.enhanced, refused.reply.text) == (
+        550, "5.7.1", "Email rejected per DMARC policy for example.nl",
+    )  # fmt: skip
+    held = run(dmarc(log, QUARANTINE), MESSAGE, **ELSEWHERE)
+    assert held.reason == "DMARC policy of example.nl"
+    marked = run(dmarc(log, QUARANTINE, on_quarantine="header"), MESSAGE, **ELSEWHERE)
+    assert inserted(marked, b"X-DMARC-Quarantine") == ["DMARC policy of example.nl"]
+
+
+@pytest.mark.parametrize(("choice", "does"), [("accept", "accept"), ("tempfail", "tempfail")])
+def test_on_temperror(log: LogFile, choice: str, does: str) -> None:
+    zone = DOMAIN | {"_dmarc.example.nl": Outcome.TIMEOUT}
+    verdict = run(dmarc(log, zone, on_temperror=choice), MESSAGE, **ELSEWHERE)
+    assert (action(verdict), result(verdict)) == (does, "temperror")
+    if does == "tempfail":
+        assert verdict.reply is not None
+        assert (verdict.reply.code, verdict.reply.enhanced) == (451, "4.7.1")
+    assert action(run(dmarc(log, zone, on_temperror=choice, mode="stamp"), MESSAGE, **ELSEWHERE)) == "accept"
+
+
+# -- the From field
+
+_FROM = b"From: Anna <anna@example.nl>"
+HOSTILE = {
+    "none": b"X-From: anna@example.nl",
+    "empty": b"From:",
+    "two fields": b"From: a@other.example\nFrom: anna@example.nl",
+    "a field in disguise": b"From : a@other.example\nFrom: anna@example.nl",
+    "two addresses": b"From: anna@example.nl, a@other.example",
+    "a group": b"From: us: anna@example.nl;",
+    "an empty group": b"From: undisclosed:;",
+    "a source route": b"From: <@other.example:anna@example.nl>",
+    "NUL": b"From: anna@example.nl\0@other.example",
+    "no domain": b"From: anna",
+    "a final dot": b"From: anna@example.nl.",
+    "two at signs": b"From: anna@example.nl@other.example",
+    "angle brackets twice": b"From: <a@other.example> <anna@example.nl>",
+    "an open quote": b'From: "Anna <anna@example.nl>',
+    "an address literal": b"From: anna@[192.0.2.1]",
+    "only an encoded word": b"From: =?utf-8?q?anna=40example.nl?=",
+    "no UTF-8": b"From: anna@exam\xffple.nl",
+    "an endless comment": b"From: " + b"(" * 5000 + b"anna@example.nl",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_one_author(log: LogFile, name: str) -> None:
+    raw = MESSAGE.replace(_FROM, HOSTILE[name])
+    passed = run(dmarc(log), raw, **ANNA)
+    assert (action(passed), result(passed)) == ("accept", "permerror")
+    assert "header.from" not in told(passed)
+    assert log.lines[-1]["reason"].startswith("From: ")
+    refused = run(dmarc(log, bad_from="reject"), raw, **ANNA)
+    assert refused.reply is not None
+    assert (refused.reply.code, refused.reply.enhanced) == (550, "5.7.1")
+    assert action(run(dmarc(log, bad_from="reject", mode="stamp"), raw, **ANNA)) == "accept"
+
+
+@pytest.mark.parametrize(
+    "field_",
+    [
+        b'From: "a@other.example" <anna@example.nl>',
+        b'From: "a@other.example"@example.nl',
+        b"From: =?utf-8?q?a=40other.example?= <anna@example.nl>",
+        b"From: (a@other.example) anna@example.nl (b)",
+        b"From: anna@EXAMPLE.nl",
+        b"from: anna@example.nl",
+        b"From:\n anna@example.nl",
+        b"From : anna@example.nl",
+    ],
+)
+def test_one_author_however_written(log: LogFile, field_: bytes) -> None:
+    verdict = run(dmarc(log), MESSAGE.replace(_FROM, field_), **ELSEWHERE)
+    assert (action(verdict), result(verdict)) == ("reject", "fail")
+    assert "header.from=example.nl" in told(verdict)
+
+
+def test_an_author_in_unicode_is_looked_up_by_its_a_label(log: LogFile) -> None:
+    zone = {"_dmarc.xn--mller-kva.example": "v=DMARC1; p=reject"}
+    raw = MESSAGE.replace(_FROM, "From: jo@Müller.example".encode())
+    verdict = run(dmarc(log, zone), raw, **ELSEWHERE)
+    assert action(verdict) == "reject"
+    assert "header.from=xn--mller-kva.example" in told(verdict)
+
+
+# -- what is believed
+
+DKIM_PASS = "dkim=pass header.d=example.nl header.s=mail"
+COPIED = MESSAGE.replace(b"<1@example.nl>", b"<2@example.nl>")
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize(
+    ("results", "verdict"),
+    [
+        (DKIM_PASS, "pass"),
+        ("dkim=pass header.i=@mail.example.nl", "pass"),
+        ("dkim=fail header.d=example.nl; dkim=pass header.d=example.nl", "pass"),
+        ("dkim=pass header.d=other.example", "fail"),
+        ("dkim=fail header.d=example.nl", "fail"),
+        ("dkim=policy header.d=example.nl", "fail"),
+        ("dkim=none", "fail"),
+        ("dkim=pass", "fail"),
+        ("dkim=temperror header.d=example.nl", "temperror"),
+        ("dkim=temperror header.d=other.example", "fail"),
+    ],
+)
+def test_sealed_dkim_results(log: LogFile, results: str, verdict: str, inside: bool) -> None:
+    """Believed inside, and at the border too: another milter of the same session wrote them a moment ago."""
+    envelope = {**ELSEWHERE, **({"client_address": OURSELVES} if inside else {})}
+    # SIGNED would pass by itself: what has been verified is not verified again.
+    judged = run(dmarc(log, DOMAIN, mode="stamp"), sealed(SIGNED, results) + SIGNED, **envelope)
+    assert result(judged) == verdict
+    assert "dkim=" not in told(judged)
+    assert deleted(judged) == []
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        field(f"{ID}; {DKIM_PASS}"),
+        field(f"{ID.upper()} 1; {DKIM_PASS}"),
+        sealed(COPIED, DKIM_PASS),
+        sealed(MESSAGE, DKIM_PASS, now=NOW - 3601),
+        sealed(MESSAGE, DKIM_PASS, now=NOW + 301),
+        sealed(MESSAGE, "dkim=fail header.d=example.nl").replace(b"fail", b"pass"),
+        field(f"{ID}; spf=pass smtp.mailfrom=example.nl"),
+        sealed_spf(PASSED, mail_from=b"bert@example.nl"),
+        sealed_spf(PASSED, now=NOW - 3601),
+        field(f"{ID}; dmarc=pass header.from=example.nl"),
+        sealed(COPIED, "dmarc=pass header.from=example.nl"),
+    ],
+    ids=range(11),
+)
+@pytest.mark.parametrize("envelope", [{**ANNA, "client_address": "198.51.100.66"}, INSIDE], ids=["out", "in"])
+def test_forged_and_copied_results_do_not_help(log: LogFile, forged: bytes, envelope: dict[str, Any]) -> None:
+    verdict = run(dmarc(log), forged + MESSAGE, **envelope)
+    assert (action(verdict), result(verdict)) == ("reject", "fail")
+    assert deleted(verdict) == [1]
+    assert log.lines[-1]["fields_removed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("spf", "envelope", "kept"),
+    [
+        (sealed_spf(PASSED), ANNA, True),
+        (sealed_spf(PASSED), {**ANNA, "client_address": "198.51.100.66"}, False),
+        (sealed_spf(PASSED), {**ANNA, "helo": b"other.example"}, False),
+        (sealed_spf(PASSED), {"mail_from": b"bert@example.nl"}, False),
+        # behind a filter only MAIL FROM can be compared
+        (sealed_spf(PASSED), INSIDE, True),
+        (sealed_spf(PASSED, client="198.51.100.66", helo=b"whoever"), INSIDE, True),
+        (sealed_spf(PASSED), {**INSIDE, "mail_from": b"bert@example.nl"}, False),
+    ],
+)
+def test_sealed_spf_results(log: LogFile, spf: bytes, envelope: dict[str, Any], kept: bool) -> None:
+    daemon = dmarc(log, {**DOMAIN, "example.nl": "v=spf1 -all"})
+    verdict = run(daemon, spf + MESSAGE, **envelope)
+    assert result(verdict) == ("pass" if kept else "fail")
+    assert deleted(verdict) == ([] if kept else [1])
+    assert ("example.nl", "TXT") not in questions(daemon) or not kept
+
+
+def test_of_two_sealed_spf_results_the_topmost_counts(log: LogFile) -> None:
+    """Above stands what our policy service says of this client; below, what a sender brought from elsewhere."""
+    raw = sealed_spf(FAILED, client="198.51.100.66") + sealed_spf(PASSED) + MESSAGE
+    assert result(run(dmarc(log), raw, **INSIDE)) == "fail"
+
+
+@pytest.mark.parametrize(
+    ("mail_from", "results", "verdict"),
+    [
+        (
+            b"anna@example.nl",
+            [("helo", "pass", "example.nl"), ("mailfrom", "fail", "anna@example.nl")],
+            "fail",
+        ),
+        (b"anna@example.nl", [("helo", "pass", "example.nl")], "fail"),
+        (b"", [("helo", "pass", "mail.example.nl")], "pass"),
+        (b"", [("helo", "fail", "mail.example.nl")], "fail"),
+        (b"", [("helo", "pass", "other.example")], "fail"),
+    ],
+)
+def test_helo_counts_for_the_null_sender_alone(
+    log: LogFile, mail_from: bytes, results: list[tuple[str, str, str]], verdict: str
+) -> None:
+    raw = sealed_spf(results, mail_from=mail_from) + MESSAGE
+    assert result(run(dmarc(log), raw, **{**INSIDE, "mail_from": mail_from})) == verdict
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"),
+    [
+        (f"{ID}; {DKIM_PASS}", "pass"),
+        (f"{ID}; spf=pass smtp.mailfrom=anna@example.nl", "pass"),
+        (f"{ID}; spf=pass smtp.mailfrom=x@other.example; dkim=fail header.d=example.nl", "fail"),
+        (f"{ID}; dkim=pass header.d=example.nl; dkim=", "fail"),
+        (f"other.example; {DKIM_PASS}", "fail"),
+    ],
+)
+def test_unsealed_results_of_a_peer(log: LogFile, value: str, verdict: str) -> None:
+    believing = {"believe_unsealed": networks("127.0.0.0/8")}
+    assert result(run(dmarc(log, tools=believing), field(value) + MESSAGE, **INSIDE)) == verdict
+    # … from there alone
+    outside = {**ANNA, "client_address": "198.51.100.66"}
+    assert result(run(dmarc(log, tools=believing), field(value) + MESSAGE, **outside)) == "fail"
+
+
+def test_received_spf_is_no_evidence(log: LogFile) -> None:
+    raw = b"Received-SPF: pass client-ip=192.0.2.10; envelope-from=anna@example.nl\n" + MESSAGE
+    assert result(run(dmarc(log), raw, **INSIDE)) == "fail"
+
+
+# -- what it checks itself
+
+
+def test_spf_is_checked_where_the_client_is_to_be_seen(log: LogFile) -> None:
+    assert told(run(dmarc(log), MESSAGE, **ANNA)).startswith("spf=pass smtp.mailfrom=example.nl; ")
+    assert told(run(dmarc(log), MESSAGE, **{**ANNA, "client_address": "198.51.100.66"})).startswith(
+        "spf=fail"
+    )
+    daemon = dmarc(log)
+    assert told(run(daemon, MESSAGE, **INSIDE)).startswith("dkim=none; dmarc=fail")
+    assert ("example.nl", "TXT") not in questions(daemon)
+
+
+def test_the_null_sender_is_checked_by_its_helo(log: LogFile) -> None:
+    verdict = run(dmarc(log), MESSAGE, mail_from=b"", helo=b"example.nl")
+    assert told(verdict).startswith("spf=pass smtp.helo=example.nl; ")
+    assert result(verdict) == "pass"
+
+
+def test_who_logged_in_is_no_content_filter(log: LogFile) -> None:
+    envelope = {**INSIDE, "macros": {"auth_authen": "anna"}}
+    assert told(run(dmarc(log, ignore_authenticated=False), MESSAGE, **envelope)).startswith("spf=fail")
+
+
+def test_signatures_are_verified_where_nobody_did(log: LogFile) -> None:
+    for envelope in (ELSEWHERE, {**INSIDE, "mail_from": b"x@list.example"}):
+        assert result(run(dmarc(log), SIGNED, **envelope)) == "pass"
+        assert result(run(dmarc(log), ALTERED, **envelope)) == "fail"
+        # SPF's result does not stand for DKIM's
+        spf = sealed_spf([("mailfrom", "fail", "list.example")], mail_from=b"x@list.example")
+        assert result(run(dmarc(log), spf + SIGNED, **envelope)) == "pass"
+
+
+def test_a_parent_and_a_sister_align_unless_the_record_is_strict(log: LogFile) -> None:
+    raw = craft(MESSAGE, rsa_key(), d="mail.example.nl", s="m")
+    key = {"m._domainkey.mail.example.nl": record(rsa_key()).decode()}
+    assert result(run(dmarc(log, DOMAIN | key), raw, **ELSEWHERE)) == "pass"
+    assert result(run(dmarc(log, policy("p=reject; adkim=s") | key), raw, **ELSEWHERE)) == "fail"
+
+
+def examined(daemon: DmarcHandler, raw: bytes, **envelope: Any) -> Examination:
+    headers, _ = parse(raw)
+    sender = Envelope(**{"client_address": STRANGER, "helo": b"client.example", **envelope})
+    return daemon.examine(Message(sender, headers))
+
+
+@pytest.mark.parametrize(
+    ("raw", "wanted"),
+    [
+        (SIGNED, True),
+        (MESSAGE, False),
+        (sealed(SIGNED, "dkim=none") + SIGNED, False),
+        (SIGNED.replace(b"From: Anna", b"X-From: Anna"), False),
+        (craft(MESSAGE, rsa_key(), v="2"), False),
+    ],
+)
+def test_the_body_is_asked_for_only_to_verify(log: LogFile, raw: bytes, wanted: bool) -> None:
+    assert examined(dmarc(log), raw, **ANNA).body(b"Hello.\r\n") is wanted
+    assert DmarcHandler.needs.skips_body
+    assert Step.BODY in DmarcHandler.needs.steps
+
+
+def test_a_message_that_is_given_up_leaves_nothing_under_way(log: LogFile) -> None:
+    async def given_up() -> list[str]:
+        examination = examined(dmarc(log, tools={"knows": False}), SIGNED, **ANNA)
+        started = len(asyncio.all_tasks())
+        examination.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert started > 1
+        return [repr(task) for task in asyncio.all_tasks() - {asyncio.current_task()}]
+
+    assert asyncio.run(given_up()) == []
+
+
+# -- who is left alone
+
+
+@pytest.mark.parametrize(
+    ("settings", "envelope", "reason"),
+    [
+        ({}, {"macros": {"auth_authen": "anna"}}, "authenticated user"),
+        ({"ignore_from": ["example.nl"]}, {}, "author in ignore_from"),
+        ({"ignore_from": ["Anna@Example.nl"]}, {}, "author in ignore_from"),
+        ({"ignore_from": ["bert@example.nl", "sub.example.nl"]}, {}, None),
+        ({"ignore_hosts": ["192.0.2.0/24"]}, {}, "client in ignore_hosts"),
+        ({"ignore_hosts": ["192.0.2.0/24", f"!{STRANGER}"]}, {}, None),
+        (
+            {"ignore_hosts": [".friend.example"]},
+            {"client_name": "a.friend.example"},
+            "client in ignore_hosts",
+        ),
+    ],
+)
+def test_ignored(log: LogFile, settings: Any, envelope: Any, reason: str | None) -> None:
+    daemon = dmarc(log, **settings)
+    verdict = run(daemon, MESSAGE, **ELSEWHERE, **envelope)
+    if reason is None:
+        assert action(verdict) == "reject"
+        return
+    assert (action(verdict), list(verdict.changes)) == ("accept", [])
+    assert questions(daemon) == []
+    assert log.lines[-1]["reason"] == reason
+
+
+def test_an_ignored_author_brings_no_forged_fields(log: LogFile) -> None:
+    raw = field(f"{ID}; {DKIM_PASS}") + MESSAGE
+    assert deleted(run(dmarc(log, ignore_from=["example.nl"]), raw, **ELSEWHERE)) == [1]
+    assert deleted(run(dmarc(log), raw, macros={"auth_authen": "anna"})) == [1]
+
+
+# -- between our daemons
+
+EVALUATED = "dmarc=fail (p=reject dis=quarantine) header.from=example.nl"
+
+
+@pytest.mark.parametrize("mode", ["stamp", "enforce"])
+def test_what_was_evaluated_is_not_evaluated_again(log: LogFile, mode: str) -> None:
+    daemon = dmarc(log, mode=mode)
+    verdict = run(daemon, sealed(MESSAGE, EVALUATED) + MESSAGE, **INSIDE)
+    assert (action(verdict), list(verdict.changes)) == ("accept", [])
+    assert questions(daemon) == []
+    assert log.lines[-1]["reason"] == "evaluated before"
+
+
+def test_stamp_evaluates_what_the_border_did_not(log: LogFile) -> None:
+    verdict = run(dmarc(log, mode="stamp"), sealed(MESSAGE, "dkim=none") + MESSAGE, **INSIDE)
+    assert told(verdict) == "dmarc=fail (p=reject dis=none) header.from=example.nl policy.dmarc=reject"
+
+
+def test_the_last_daemon_removes_all_seals(log: LogFile) -> None:
+    fields = sealed(MESSAGE, EVALUATED) + sealed(MESSAGE, "dkim=none") + sealed_spf(FAILED)
+    daemon = dmarc(log, mode="stamp", tools={"removes_seals": True})
+    verdict = run(daemon, field("other.example; none") + fields + MESSAGE, **INSIDE)
+    assert replaced(verdict) == [
+        (2, f"{ID}; {EVALUATED}".encode()),
+        (3, f"{ID}; dkim=none".encode()),
+        (4, f"{ID}; spf=fail smtp.mailfrom=anna@example.nl".encode()),
+    ]
+    added = run(daemon, MESSAGE, **INSIDE)
+    assert "gatepost-seal" not in inserted(added)[0]
+
+
+def test_our_field_is_sealed_for_the_next_daemon(log: LogFile) -> None:
+    first = run(dmarc(log, on_reject="accept"), MESSAGE, **ELSEWHERE)
+    (value,) = inserted(first)
+    assert "gatepost-seal" in value
+    again = run(dmarc(log, mode="stamp"), field(value) + MESSAGE, **INSIDE)
+    assert list(again.changes) == []
+    assert "gatepost-seal" not in inserted(run(dmarc(log, seal=False), MESSAGE, **ELSEWHERE))[0]
+
+
+def test_forged_fields_go_and_others_stay(log: LogFile) -> None:
+    forged, foreign = field(f"{ID}; {DKIM_PASS}"), field(f"other.example; {DKIM_PASS}")
+    daemon = dmarc(log)
+    assert deleted(run(daemon, foreign + forged + foreign + forged + MESSAGE, **ANNA)) == [2, 4]
+    assert daemon.tools.metrics.headers_stripped._value.get() == 2
+
+
+# -- limits, metrics, history, RFC 7489
+
+
+@pytest.mark.parametrize("mode", ["stamp", "enforce"])
+def test_a_header_beyond_the_limits_is_refused(log: LogFile, mode: str) -> None:
+    verdict = run(dmarc(log, mode=mode), MESSAGE, **ELSEWHERE, oversized="more than 1000 header fields")
+    assert (verdict.disposition, verdict.reply) == (Disposition.REJECT, HEADER_TOO_LARGE.reply)
+    assert log.lines[-1]["reason"] == "more than 1000 header fields"
+
+
+def test_metrics(log: LogFile) -> None:
+    daemon = dmarc(log)
+    for raw in (SIGNED, MESSAGE, MESSAGE):
+        run(daemon, raw, **ELSEWHERE)
+    metrics = daemon.tools.metrics
+    assert [metrics.result("dmarc", word)._value.get() for word in ("pass", "fail", "none")] == [1, 2, 0]
+    assert [metrics.verdict(word)._value.get() for word in ("accept", "reject")] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("zone", "settings", "raw", "rows"),
+    [
+        (REJECT, {}, MESSAGE, [("fail", "reject", "")]),
+        (REJECT, {}, SIGNED, [("pass", "none", "")]),
+        (REJECT, {}, LIST + MESSAGE, [("fail", "quarantine", "mailing_list")]),
+        (NONE, {}, MESSAGE, [("fail", "none", "")]),
+        ({}, {}, MESSAGE, []),
+        (REJECT, {"ignore_from": ["example.nl"]}, MESSAGE, []),
+        (REJECT, {"bad_from": "reject"}, MESSAGE.replace(_FROM, b"From:"), []),
+        # a temporary error: told of once the message is through
+        (REJECT | {"mail._domainkey.example.nl": Outcome.SERVFAIL}, {}, SIGNED, [("temperror", "none", "")]),
+        (
+            REJECT | {"mail._domainkey.example.nl": Outcome.SERVFAIL},
+            {"on_temperror": "tempfail"},
+            SIGNED,
+            [],
+        ),
+    ],
+)
+def test_history(log: LogFile, zone: Any, settings: Any, raw: bytes, rows: list[tuple[str, ...]]) -> None:
+    history = Rows()
+    run(dmarc(log, zone, {"history": history}, **settings), raw, **ELSEWHERE)
+    assert [(row.result, row.disposition, row.override) for row in history] == rows
+
+
+def test_the_public_suffix_list_where_asked_for(log: LogFile) -> None:
+    zone = {"_dmarc.example.nl": "v=DMARC1; p=reject; pct=50; np=none"}
+    raw = MESSAGE.replace(_FROM, b"From: a@a.b.example.nl")
+    for sample, does in ((49.0, "reject"), (50.0, "quarantine")):
+        daemon = dmarc(log, zone, {"sample": lambda sample=sample: sample}, org_domain="psl")
+        assert action(run(daemon, raw, **ELSEWHERE)) == does
+        asked = [name for name, _ in questions(daemon) if name.startswith("_dmarc.")]
+        assert asked == ["_dmarc.a.b.example.nl", "_dmarc.example.nl"]
+    # RFC 9989 applies np, and no pct
+    assert action(run(dmarc(log, zone, {"sample": lambda: 99.0}), raw, **ELSEWHERE)) == "accept"
+
+
+# -- the DNS
+
+
+def test_a_stranger_cannot_use_up_the_questions_about_the_policy(log: LogFile) -> None:
+    """Signatures and MAIL FROM are his, and may cost what they may; the policy is still found."""
+
+    class Spent(ZoneResolver):
+        async def lookup(self, name: str, rdtype: str, budget: Any = None) -> Any:
+            while name.endswith("list.example") and not budget.spend():
+                pass
+            assert budget is None or not name.startswith("_dmarc.") or budget.queries_left > 50
+            return await super().lookup(name, rdtype, budget)
+
+    daemon = dmarc(log)
+    daemon.tools.verifier.resolver = Spent(DOMAIN, knows=False)  # type: ignore[assignment]
+    assert action(run(daemon, MESSAGE, **ELSEWHERE)) == "reject"
+
+
+def test_a_name_of_120_labels_takes_eight_questions(log: LogFile) -> None:
+    author = ".".join("a" * 118) + ".example.nl"
+    zone = {f"_dmarc.{author[start:]}": "v=DMARC1; p=reject" for start in range(0, len(author), 2)}
+    daemon = dmarc(log, zone | {"_dmarc.example.nl": "v=DMARC1; p=quarantine"})
+    raw = MESSAGE.replace(_FROM, f"From:\n a@{author}".encode())
+    verdict = run(daemon, raw, **ELSEWHERE)
+    assert action(verdict) == "reject"
+    assert len([name for name, _ in questions(daemon) if name.startswith("_dmarc.")]) == 8

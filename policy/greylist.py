@@ -28,6 +28,7 @@ from policy.greylisting.key import Triplet, network, normalise_recipient, normal
 from policy.greylisting.store import Question
 from policy.greylisting.vouching import SpfVouching, is_listed, list_question
 from policy.handler import DUNNO, Request
+from policy.instances import Instances
 
 HEADER = "X-Greylist"
 
@@ -35,7 +36,8 @@ _STAGES = frozenset({"RCPT", "DATA", "END-OF-MESSAGE"})
 """Where a message can still be deferred for what it is, and its sender is known."""
 
 _MOST_MESSAGES = 4096
-"""Messages of which it is remembered what they have had already."""
+_LONGEST_MESSAGE = 3600.0
+"""Seconds for which it is remembered what a message has had already: Postfix gives up on a client earlier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,8 @@ class GreylistHandler:
         self.tools = tools
         self._ignored = HostList(settings.ignore_hosts)
         self._domains = frozenset(settings.recipient_domains)
-        self._counted = _Messages()
-        self._marked = _Messages()
+        self._counted: Instances[bool] = Instances(_MOST_MESSAGES, _LONGEST_MESSAGE, tools.clock)
+        self._marked: Instances[bool] = Instances(_MOST_MESSAGES, _LONGEST_MESSAGE, tools.clock)
 
     def decide(self, request: Request) -> str | Awaitable[str]:
         """The action for one request."""
@@ -137,14 +139,14 @@ class GreylistHandler:
             normalise_sender(request.sender),
             normalise_recipient(request.recipient),
         )
-        counts = request.instance not in self._counted
-        decision = await tools.desk.judge(Question(triplet, counts))
+        counted = self._counted.get(request.instance)
+        decision = await tools.desk.judge(Question(triplet, counts=not counted))
         if decision is None:
             return self._passed(request, "store_error", triplet.origin)
         if decision.outcome is Outcome.DEFERRED:
             return self._deferred(request, decision, triplet.origin)
-        if decision.outcome in (Outcome.DELAYED, Outcome.KNOWN):
-            self._counted.add(request.instance)
+        if request.instance and decision.outcome in (Outcome.DELAYED, Outcome.KNOWN):
+            self._counted.put(request.instance, True)
         action = DUNNO
         if decision.outcome is Outcome.DELAYED and not self.settings.dry_run:
             action = self._marked_once(request, decision)
@@ -174,9 +176,10 @@ class GreylistHandler:
 
     def _marked_once(self, request: Request, decision: Decision) -> str:
         """Tell in the message's header how long it waited: once, however many recipients it has."""
-        if not decision.seconds or request.instance in self._marked:
+        if not decision.seconds or self._marked.get(request.instance):
             return DUNNO
-        self._marked.add(request.instance)
+        if request.instance:
+            self._marked.put(request.instance, True)
         date = formatdate(self.tools.clock(), localtime=True)
         seconds = round(decision.seconds)
         return f"PREPEND {HEADER}: delayed {seconds} seconds by gatepost at {self.tools.host}; {date}"
@@ -212,21 +215,3 @@ class GreylistHandler:
             dry_run=True if self.settings.dry_run and outcome == "deferred" else None,
             **facts,
         )
-
-
-class _Messages:
-    """The instances of the latest messages. One without an instance is not remembered."""
-
-    def __init__(self) -> None:
-        self._instances: dict[str, None] = {}
-
-    def __contains__(self, instance: str) -> bool:
-        return instance in self._instances
-
-    def add(self, instance: str) -> None:
-        if not instance:
-            return
-        if len(self._instances) >= _MOST_MESSAGES:
-            # The oldest: a dict keeps the order in which things came.
-            del self._instances[next(iter(self._instances))]
-        self._instances[instance] = None

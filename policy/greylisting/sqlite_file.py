@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from policy.greylisting.store import StoreError
@@ -15,6 +15,12 @@ from policy.greylisting.store import StoreError
 _VERSION = 1
 _PATIENCE = 0.25
 """Seconds to wait for others at the opening, when several workers begin at once."""
+
+_LONGEST_LOG = 32 * 1024 * 1024
+"""Octets of write-ahead log beyond which it has to begin anew, whoever waits for it."""
+_SHORT_PASS = 0.02
+"""Seconds of a checkpoint after which little can be left for the next."""
+_MOST_PASSES = 12
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS triplet (
@@ -127,20 +133,32 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
 
 
-def checkpoint(path: Path, *, wait: float) -> None:
-    """Carry the write-ahead log over into the file, in a thread of its own; who writes goes on meanwhile.
+def carry_over(path: Path) -> bool:
+    """Carry the write-ahead log over into the file; who writes goes on meanwhile. To be run in a thread.
 
-    With *wait*, seconds, it also lets the log begin anew, for which it has to
-    have the file alone for a moment.
+    Gives whether the log has grown so long that it ought to begin anew.
     """
-    with suppress(sqlite3.Error):
-        connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=wait, isolation_level=None)
-        try:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            if wait:
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        finally:
-            connection.close()
+    try:
+        with closing(_connected(path)) as connection:
+            for _ in range(_MOST_PASSES):
+                started = time.monotonic()
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                if time.monotonic() - started < _SHORT_PASS:
+                    break
+        return os.stat(f"{path}-wal").st_size > _LONGEST_LOG
+    except (sqlite3.Error, OSError):
+        # Whoever writes next meets the same, and tells.
+        return False
+
+
+def begin_log_anew(path: Path) -> None:
+    """Carry the rest over and empty the log. Nobody else can write meanwhile. To be run in a thread."""
+    with suppress(sqlite3.Error), closing(_connected(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=_PATIENCE, isolation_level=None)
 
 
 def set_aside(path: Path, broken: Identity | None) -> Path | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -16,7 +15,8 @@ from gatepost.log import Logger
 from policy.greylisting.decision import Decision, OriginRecord, Rules, TripletRecord, judge
 from policy.greylisting.sqlite_file import (
     Identity,
-    checkpoint,
+    begin_log_anew,
+    carry_over,
     identity,
     is_broken,
     is_busy,
@@ -38,15 +38,13 @@ _EXPIRE: Final = (
 
 _SLICE_SECONDS: Final = 0.003
 """How long one step of expiry should take at most."""
-_SLICE_ROWS: Final = (8, 500)
+_SLICE_ROWS: Final = (8, 1000)
 """The fewest and most rows of one step."""
-_BETWEEN_SLICES: Final = 0.02
+_BETWEEN_SLICES: Final = 0.01
 _BETWEEN_LOOKS: Final = 1.0
 
-_CHECKPOINT_AFTER: Final = 1000
-"""Transactions after which the write-ahead log is carried over."""
-_LONGEST_LOG: Final = 64 * 1024 * 1024
-"""Octets of write-ahead log beyond which it has to begin anew, whoever writes."""
+_CHECKPOINT_AFTER: Final = 2000
+"""Changed rows after which the write-ahead log is carried over."""
 
 
 class SqliteStore(SqliteQueries):
@@ -63,19 +61,20 @@ class SqliteStore(SqliteQueries):
         self._log = log
         self._connection: sqlite3.Connection | None = None
         self._identity: Identity | None = None
-        self._transactions = 0
+        self._turn = asyncio.Lock()
+        self._carried_over = 0
         self._slice = 64
 
     async def judge(self, questions: Sequence[Question], now: float) -> list[Decision]:
         """Decide all in one transaction."""
-        connection = self._opened()
-        await self._begin(connection)
-        try:
-            decisions = [self._judge(connection, question, now) for question in questions]
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._failed(connection, error)
-        self._transactions += 1
+        async with self._turn:
+            connection = self._opened()
+            await self._begin(connection)
+            try:
+                decisions = [self._judge(connection, question, now) for question in questions]
+                connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._failed(connection, error)
         return decisions
 
     def _judge(self, connection: sqlite3.Connection, question: Question, now: float) -> Decision:
@@ -94,8 +93,12 @@ class SqliteStore(SqliteQueries):
     async def tend(self, now: float) -> float:
         """Remove a few expired rows, and look after the file."""
         connection = self._opened()
-        if self._transactions >= _CHECKPOINT_AFTER:
-            await self._carry_over()
+        if connection.total_changes - self._carried_over >= _CHECKPOINT_AFTER:
+            self._carried_over = connection.total_changes
+            if await asyncio.to_thread(carry_over, self.path):
+                # Nearly all is carried over: this takes a moment, if no transaction comes between.
+                async with self._turn:
+                    await asyncio.to_thread(begin_log_anew, self.path)
             return _BETWEEN_SLICES
         if identity(self.path) != self._identity:
             self._close()
@@ -116,7 +119,6 @@ class SqliteStore(SqliteQueries):
             self._failed(connection, error)
         if not removed:
             return _BETWEEN_LOOKS
-        self._transactions += 1
         full = removed >= self._slice
         self._adapt(time.perf_counter() - started)
         return _BETWEEN_SLICES if full else _BETWEEN_LOOKS
@@ -128,15 +130,6 @@ class SqliteStore(SqliteQueries):
             self._slice = max(least, self._slice // 2)
         elif seconds < _SLICE_SECONDS / 3:
             self._slice = min(most, self._slice * 2)
-
-    async def _carry_over(self) -> None:
-        self._transactions = 0
-        try:
-            length = os.stat(f"{self.path}-wal").st_size
-        except OSError:
-            length = 0
-        wait = 1.0 if length > _LONGEST_LOG else 0.0
-        await asyncio.to_thread(checkpoint, self.path, wait=wait)
 
     async def close(self) -> None:
         """Close the file; the last one to do so carries the log over."""
@@ -165,6 +158,7 @@ class SqliteStore(SqliteQueries):
         # From here on nobody waits inside SQLite, and the log is carried over in a thread.
         connection.execute("PRAGMA busy_timeout=0")
         connection.execute("PRAGMA wal_autocheckpoint=0")
+        self._carried_over = 0
         return connection
 
     async def _begin(self, connection: sqlite3.Connection) -> None:

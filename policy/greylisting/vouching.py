@@ -33,7 +33,8 @@ class SpfVouching:
     def known(self, client: str, helo: str, sender: str) -> str | None:
         """What :meth:`domain` gave a moment ago; None where it has to be asked."""
         kept = self._kept.get(_key(client, helo, sender))
-        return kept[0] if kept is not None and self._clock() < kept[1] else None
+        # A clock that was set back must not keep it for long.
+        return kept[0] if kept is not None and 0 <= self._clock() - kept[1] < _KEPT_FOR else None
 
     async def domain(self, client: str, helo: str, sender: str) -> str:
         """The domain in whose name the client may send (RFC 7208); "" where SPF does not say so.
@@ -47,7 +48,7 @@ class SpfVouching:
             if len(self._kept) >= _MOST_KEPT:
                 # The oldest: a dict keeps the order in which things came.
                 del self._kept[next(iter(self._kept))]
-            self._kept[_key(client, helo, sender)] = domain, self._clock() + _KEPT_FOR
+            self._kept[_key(client, helo, sender)] = domain, self._clock()
         return domain
 
 

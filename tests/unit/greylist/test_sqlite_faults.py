@@ -287,9 +287,9 @@ def test_what_has_expired_goes_in_small_steps(tmp_path: Path) -> None:
         steps, before = 0, 3001
         while await store.tend(NOW + 3 * DAY) < 0.5:
             left = (await store.stats()).waiting
-            assert before - left <= 500
+            assert before - left <= 1000
             before, steps = left, steps + 1
-        assert steps >= 5
+        assert steps >= 4
         entries = (await store.entries(Search(), 10)).entries
         assert {entry.triplet.sender for entry in entries} == {"0.0@example.org", "late@example.org"}
         await tend(store, NOW + 60 * DAY)

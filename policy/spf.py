@@ -22,8 +22,8 @@ from gatepost.dns.resolver import Resolver
 from gatepost.hosts import HostList
 from gatepost.log import Logger
 from gatepost.metrics import Metrics
-from gatepost.networks import Networks, parse_address
-from gatepost.spf.check import Check
+from gatepost.networks import Networks
+from gatepost.spf.check import Check, client_of
 from gatepost.spf.report import authres_result, received_spf
 from gatepost.spf.result import SpfResult
 from policy.handler import DUNNO, Request
@@ -118,7 +118,7 @@ class SpfHandler:
             return "from one of us"
         if self._ignored and self._ignored.matches(request.client_name, client):
             return "client in ignore_hosts"
-        if parse_address(client) is None:
+        if client_of(client) is None:
             return "the client's address is not known"
         return ""
 

@@ -11,21 +11,17 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 
-from gatepost.cli.options import DEFAULT_CONFIG
+from gatepost.cli.asking import add_optional_config, answer_words, dns_of, optional_config, record_texts
 from gatepost.cli.status import FINE, NOT_IN_ORDER, USAGE
 from gatepost.cli.terminal import styled
-from gatepost.config.errors import ConfigError, Problem
-from gatepost.config.load import load
 from gatepost.config.sections import Dns
-from gatepost.dns.answer import Answer, Outcome
 from gatepost.dns.budget import Budget
 from gatepost.dns.resolver import Resolver
-from gatepost.dns.zone import ZoneError, load_zone
+from gatepost.dns.zone import Zone
 from gatepost.networks import parse_address
 from gatepost.spf.check import Check
-from gatepost.spf.replay import MAX_VOID_LOOKUPS
+from gatepost.spf.query import MAX_VOID_LOOKUPS
 from gatepost.spf.report import says
 from gatepost.spf.result import Identity, SpfResult, safe
 from gatepost.spf.result import Verdict as SpfVerdict
@@ -38,12 +34,6 @@ _MAX_LOOKUPS = 10
 _BAD = (SpfVerdict.FAIL, SpfVerdict.TEMPERROR, SpfVerdict.PERMERROR)
 _NAMES = {Identity.HELO: "HELO", Identity.MAIL_FROM: "MAIL FROM"}
 _MATCHED = {True: "matches", False: "does not match", None: "ends the evaluation"}
-_NOTHING = {
-    Outcome.NODATA: "no such records",
-    Outcome.NXDOMAIN: "no such name",
-    Outcome.SERVFAIL: "the servers failed",
-    Outcome.TIMEOUT: "no answer in time",
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,12 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ip", metavar="IP", help="the client's address")
     parser.add_argument("mail_from", metavar="FROM", help="the sender, MAIL FROM; '<>' for the null sender")
     parser.add_argument("helo", metavar="HELO", help="what the client calls itself")
-    parser.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help=f"the configuration, for its dns: (default: {DEFAULT_CONFIG}, if there is one)",
-    )
+    add_optional_config(parser, "its dns:")
     parser.add_argument("--json", action="store_true", help="report as one JSON object on standard output")
 
 
@@ -67,7 +52,12 @@ def main(arguments: argparse.Namespace) -> int:
         return USAGE
     mail_from = arguments.mail_from.removeprefix("<").removesuffix(">")
     checks = asyncio.run(
-        _checked(_dns(arguments.config), arguments.ip, _octets(arguments.helo), _octets(mail_from))
+        _checked(
+            *dns_of(optional_config(arguments.config)),
+            arguments.ip,
+            _octets(arguments.helo),
+            _octets(mail_from),
+        )
     )
     if arguments.json:
         print(json.dumps({"client": arguments.ip, "checks": [_report(*each) for each in checks]}, indent=2))
@@ -84,20 +74,10 @@ def main(arguments: argparse.Namespace) -> int:
     return NOT_IN_ORDER if sender.verdict in _BAD else FINE
 
 
-def _dns(file: Path | None) -> Dns:
-    if file is None and not DEFAULT_CONFIG.exists():
-        return Dns()
-    return load(file or DEFAULT_CONFIG).dns
-
-
 async def _checked(
-    settings: Dns, client: str, helo: bytes, mail_from: bytes
+    settings: Dns, zone: Zone | None, client: str, helo: bytes, mail_from: bytes
 ) -> list[tuple[SpfResult, Trace | None]]:
     """Check HELO, and then MAIL FROM unless it is empty."""
-    try:
-        zone = load_zone(settings.zone) if settings.zone else None
-    except ZoneError as error:
-        raise ConfigError([Problem("", 0, 0, "dns.zone", str(error))]) from None
     resolver = Resolver(settings, zone=zone)
     try:
         found = []
@@ -146,25 +126,9 @@ def _lines(trace: Trace | None) -> Iterable[str]:
 
 
 def _answer(step: Asked) -> str:
-    answer = step.answer
-    if answer.outcome is not Outcome.FOUND:
-        why = f" ({safe(answer.detail)})" if answer.detail else ""
-        return f"{_NOTHING[answer.outcome]}{why}"
-    if step.rdtype == "TXT" and len(answer.records) > 1:
-        return f"{len(answer.records)} records"
-    return ", ".join(_texts(answer))
-
-
-def _texts(answer: Answer) -> list[str]:
-    return [_text(record) for record in answer.records]
-
-
-def _text(record: object) -> str:
-    if isinstance(record, bytes):
-        return safe(record.decode("utf-8", "replace"), 2000)
-    if isinstance(record, tuple):
-        return f"{record[0]} {safe(str(record[1])) or '.'}"
-    return safe(str(record))
+    if step.rdtype == "TXT" and len(step.answer.records) > 1:
+        return f"{len(step.answer.records)} records"
+    return answer_words(step.answer)
 
 
 def _report(result: SpfResult, trace: Trace | None) -> dict[str, object]:
@@ -190,7 +154,7 @@ def _step(step: Asked | Record | Term | Verdict) -> dict[str, object]:
                 "asked": safe(step.name),
                 "type": step.rdtype,
                 "outcome": step.answer.outcome.value,
-                "answer": _texts(step.answer),
+                "answer": record_texts(step.answer),
                 "void": step.void,
             }
         case Record():

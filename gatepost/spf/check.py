@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import lru_cache
 
 from gatepost.dns.answer import Answer
 from gatepost.dns.budget import Budget
 from gatepost.dns.resolver import Resolver
-from gatepost.networks import parse_address
+from gatepost.networks import Address, parse_address
 from gatepost.spf.identity import NoIdentityError, identity_of, sender_of
-from gatepost.spf.replay import Missing, Question, Subject, evaluate
+from gatepost.spf.query import Question, Subject
+from gatepost.spf.replay import Missing, evaluate
 from gatepost.spf.result import SpfResult, Verdict
 from gatepost.spf.trace import Trace
 
@@ -19,6 +21,14 @@ MAX_ROUNDS = 150
 
 MAX_TERMS = 20_000
 """Terms read in all rounds of one check."""
+
+
+@lru_cache(maxsize=4096)
+def client_of(text: str) -> Address | None:
+    """The client's address, IPv4-mapped ones as IPv4; None for what is no address."""
+    address = parse_address(text)
+    # Made again from its number, it has no scope (RFC 4007 §11), which no record can speak of.
+    return None if address is None else type(address)(int(address))
 
 
 class Check:
@@ -46,7 +56,7 @@ class Check:
         self._terms = self._rounds = 0
         self._result: SpfResult | None = None
         self._identity = identity_of(mail_from)
-        client = parse_address(client_address)
+        client = client_of(client_address)
         if client is None:
             self._result = self._nothing(Verdict.NONE, "the client's address is not known")
             return
@@ -55,8 +65,7 @@ class Check:
         except NoIdentityError as error:
             self._result = self._nothing(Verdict.NONE, str(error))
             return
-        # Made again from its number, it has no scope (RFC 4007), which no record can speak of.
-        self._subject = Subject(type(client)(int(client)), sender, receiver, time.time())
+        self._subject = Subject(client, sender, receiver, time.time())
 
     def now(self) -> SpfResult | None:
         """Evaluate with the answers that are at hand. None means that ``finish`` has to be awaited."""

@@ -4,62 +4,19 @@ pyspf asks for a DNS answer in the middle of its work. Here it finds those that
 have been given; at the first one that has not, the evaluation ends and says
 which it was. Whoever runs it finds out, and begins again: an evaluation takes
 microseconds, and neither threads nor a second implementation are needed.
-
-pyspf reads the records, decides which mechanism matches, and keeps its limits
-of 10 look-ups, 10 MX and 10 PTR names. Done here instead, because it was slow,
-unsafe, or not what the RFC says: DNS, macros, unknown modifiers, explanations,
-and the count of void look-ups.
 """
 
 from __future__ import annotations
 
-import re
-import socket
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import spf
 
-from gatepost.dns.answer import Answer, Outcome
-from gatepost.networks import Address
-from gatepost.spf.identity import Sender
-from gatepost.spf.macros import MacroError, check_syntax, expand_domain, expand_explanation
+from gatepost.spf.query import Answers, Explanation, MissingError, Query, Question, Subject
 from gatepost.spf.result import SpfResult, Verdict, safe
 from gatepost.spf.trace import Trace
 
-MAX_TERMS = 5000
-"""Terms read in one evaluation, of all records together. A record of 64 kB can have 3,500 networks."""
-
-MAX_VOID_LOOKUPS = 2
-"""Different look-ups that find nothing (RFC 7208 §4.6.4)."""
-
-Question = tuple[str, str]
-"""A name in lower case, and a record type."""
-
-Answers = Callable[[str, str], Answer | None]
-"""Gives the answer to a name and record type, or None where it is not at hand."""
-
-_MODIFIER = re.compile(r"([a-z][a-z0-9_.-]*)=", re.IGNORECASE)
-_INCLUDE = re.compile(r"[-+?~]?include:([^%]+)", re.IGNORECASE)
-_LONGEST_NAME = 253
-_LONGEST_LABEL = 63
-_MOST_FORESEEN = 10
 _ERRORS = ("SPF Permanent Error: ", "SPF Temporary Error: ")
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What is evaluated: the client, and whom it claims to send for.
-
-    ``receiver`` (our own name) and ``now`` (seconds since 1970) are for the
-    macros of explanations alone.
-    """
-
-    client: Address
-    sender: Sender
-    receiver: str = "unknown"
-    now: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +37,7 @@ def evaluate(subject: Subject, answers: Answers, trace: Trace | None = None) -> 
 
     A *trace* notes each step.
     """
-    query = _Query(subject, answers, trace)
+    query = Query(subject, answers, trace)
     sender = subject.sender
     verdict, problem, explanation, fault = Verdict.TEMPERROR, "", "", ""
     try:
@@ -88,9 +45,9 @@ def evaluate(subject: Subject, answers: Answers, trace: Trace | None = None) -> 
         verdict = Verdict(word)
         if verdict in (Verdict.PERMERROR, Verdict.TEMPERROR):
             problem = safe(text.removeprefix(_ERRORS[0]).removeprefix(_ERRORS[1]))
-        elif isinstance(text, _Explanation):
+        elif isinstance(text, Explanation):
             explanation = query.explained(text) if verdict is Verdict.FAIL else ""
-    except _MissingError as missing:
+    except MissingError as missing:
         foreseen = tuple(
             each for each in query.foreseen if each != missing.question and answers(*each) is None
         )
@@ -110,247 +67,4 @@ def evaluate(subject: Subject, answers: Answers, trace: Trace | None = None) -> 
         lookups=min(query.lookups, spf.MAX_LOOKUP + 1),
         void_lookups=len(query.voids),
         fault=fault,
-    )
-
-
-class _MissingError(Exception):
-    """An answer is not at hand."""
-
-    def __init__(self, question: Question) -> None:
-        super().__init__(question)
-        self.question = question
-
-
-@dataclass(frozen=True, slots=True)
-class _Explanation:
-    """Where an explanation is to be found, and %{d} in it; it is only looked up for a client that fails."""
-
-    name: str
-    domain: str
-
-
-@dataclass(slots=True)
-class _Term:
-    """A mechanism of a record as pyspf takes it apart. Unpacking it is what pyspf does when its turn comes."""
-
-    parts: tuple[str, str, str, int, str]
-    query: _Query = field(repr=False)
-
-    def __iter__(self) -> Any:
-        assert self.query.trace is not None
-        self.query.trace.begin(*self.parts[:3])
-        return iter(self.parts)
-
-
-class _Query(spf.query):  # type: ignore[misc]
-    """pyspf's evaluation, on answers that are at hand."""
-
-    def __init__(self, subject: Subject, answers: Answers, trace: Trace | None) -> None:
-        sender = subject.sender
-        # The constructor would split the sender at its first "@"; what it makes of it is replaced below.
-        super().__init__(
-            str(subject.client), f"x@{sender.domain}", sender.helo or "unknown", receiver=subject.receiver
-        )
-        self.l, self.o = sender.local_part, sender.domain
-        self.s = f"{sender.local_part}@{sender.domain}"
-        self.h = sender.helo
-        self.t = str(int(subject.now))
-        self.mechanism = None
-        self.trace = trace
-        self.record = ""
-        self.voids: set[Question] = set()
-        self.foreseen: dict[Question, None] = {}
-        self.terms = 0
-        self._levels: list[int] = []
-        self._unfollowed = False
-        self._answers = answers
-        self._bits = subject.client.max_prefixlen
-        self._client = int(subject.client)
-        self._family = socket.AF_INET if subject.client.version == 4 else socket.AF_INET6
-
-    # -- records
-
-    def dns_spf(self, domain: str) -> str | None:
-        """The SPF record of *domain* (§4.5). The first one asked for is the identity's own."""
-        if self.trace is not None:
-            self.trace.enter(domain)
-        record: str | None = super().dns_spf(domain)
-        if record is not None and not self.record and domain == self.o:
-            self.record = record
-        if self.trace is not None:
-            self.trace.found(record or "")
-        return record
-
-    def check1(self, record: str | None, domain: str, recursion: int) -> Any:
-        """Evaluate the record of another domain. For a redirect, pyspf stays on the same level."""
-        if self._levels and self._levels[-1] == recursion:
-            self.check_lookups()
-        self._levels.append(recursion)
-        result = super().check1(record, domain, recursion)
-        self._levels.pop()
-        return result
-
-    def check0(self, record: str | None, recursion: int) -> Any:
-        """Evaluate one record; what pyspf reads otherwise than the RFC is put straight first."""
-        if record:
-            record = " ".join(self._usable(record.split(" ")))
-        result = super().check0(record, recursion)
-        if self.trace is not None:
-            self.trace.leave(result[0])
-        return result
-
-    def _usable(self, terms: list[str]) -> list[str]:
-        """The terms for pyspf: unknown modifiers are to be ignored, however often they come (§6)."""
-        usable = [terms[0]]
-        self.terms += len(terms)
-        if self.terms > MAX_TERMS:
-            raise spf.PermError(f"More than {MAX_TERMS} terms")
-        for term in terms[1:]:
-            modifier = _MODIFIER.match(term)
-            if modifier is None:
-                usable.append(term)
-                include = _INCLUDE.fullmatch(term)
-                if include is not None and len(self.foreseen) < _MOST_FORESEEN:
-                    self.foreseen[include[1].lower().removesuffix("."), "TXT"] = None
-            elif (name := modifier[1].lower()) in ("redirect", "exp"):
-                usable.append(name + term[modifier.end() - 1 :])
-                self._unfollowed = self._unfollowed or name == "redirect"
-            else:
-                try:
-                    check_syntax(term[modifier.end() :])
-                except MacroError as error:
-                    raise spf.PermError(str(error), term) from None
-        return usable
-
-    def validate_mechanism(self, mech: str) -> Any:
-        try:
-            parts = super().validate_mechanism(mech)
-        except ValueError:  # from int(), which refuses thousands of digits
-            raise spf.PermError("Invalid CIDR length", mech) from None
-        return parts if self.trace is None else _Term(parts, self)
-
-    def check_lookups(self) -> None:
-        """Count a term that costs look-ups. A redirect counts where it is followed, not where it is read."""
-        if self._unfollowed:
-            self._unfollowed = False
-            return
-        super().check_lookups()
-        if self.trace is not None:
-            self.trace.counted(self.lookups)
-
-    # -- explanations
-
-    def get_explanation(self, spec: str) -> _Explanation:
-        return _Explanation(spec, self.d)
-
-    def explained(self, explanation: _Explanation) -> str:
-        """What the domain says (§6.2); "" where nothing can be had: an explanation changes no result."""
-        self.d = explanation.domain
-        try:
-            records = self.dns(explanation.name, "TXT", ignore_void=True)
-            if len(records) != 1:
-                return ""
-            return safe(expand_explanation(records[0].decode("ascii"), self._macro))
-        except (spf.TempError, spf.PermError, MacroError, UnicodeDecodeError):
-            return ""
-
-    # -- macros
-
-    def expand_domain(self, arg: str) -> str:
-        try:
-            return expand_domain(arg, self._macro)
-        except MacroError as error:
-            raise spf.PermError(f"Invalid domain: {error}", arg) from None
-
-    def _macro(self, letter: str) -> str:
-        if letter == "p":
-            return str(self.getp())
-        value: str = getattr(self, letter)
-        return value
-
-    # -- DNS
-
-    def dns(self, name: str, qtype: str, cnames: object = None, ignore_void: bool = False) -> list[Any]:
-        """The records of *name*; none if it cannot be a name at all. CNAMEs have been followed already."""
-        name = name.lower().removesuffix(".")
-        if not _askable(name):
-            return []
-        answer = self._answers(name, qtype)
-        if answer is None:
-            raise _MissingError((name, qtype))
-        void = not ignore_void and _is_void(qtype, answer)
-        if self.trace is not None:
-            self.trace.asked(name, qtype, answer, void)
-        if answer.temporary:
-            raise spf.TempError(f"{qtype} of {name}: {answer.detail or answer.outcome}")
-        if void:
-            self.voids.add((name, qtype))
-            if len(self.voids) > MAX_VOID_LOOKUPS:
-                raise spf.PermError(f"More than {MAX_VOID_LOOKUPS} DNS look-ups that found nothing")
-        return list(answer.records)
-
-    def dns_txt(self, domainname: str, rr: str = "TXT", ignore_void: bool = False) -> list[Any]:
-        return self.dns(domainname, rr, ignore_void=ignore_void)
-
-    def dns_mx(self, domainname: str) -> list[Any]:
-        """The addresses of all its exchanges (§5.4); more than MAX_MX are an error, not a reason to cut."""
-        exchanges = sorted(self.dns(domainname, "MX"))
-        if len(exchanges) > spf.MAX_MX:
-            raise spf.PermError(f"More than {spf.MAX_MX} MX records")
-        for _, exchange in exchanges:
-            if exchange:
-                self.foreseen[exchange.lower(), self.A] = None
-        return [address for _, exchange in exchanges for address in self.dns_a(exchange, self.A)]
-
-    def validated_ptrs(self) -> list[str]:
-        """The client's names that lead back to it (§5.5); errors mean that there are none, or one less."""
-        try:
-            names = [name.lower() for name in self.dns_ptr(self.i)[: spf.MAX_PTR]]
-        except spf.TempError:
-            return []
-        for name in names:
-            self.foreseen[name, self.A] = None
-        validated = [name for name in names if self._leads_back(name)]
-        if self.trace is not None and self.trace.term is not None and self.trace.term.mechanism == "ptr":
-            self.trace.hit = bool(spf.domainmatch(validated, self.trace.term.target))
-        return validated
-
-    def _leads_back(self, name: str) -> bool:
-        try:
-            return self.cidrmatch(self.dns_a(name, self.A), self._bits)
-        except spf.TempError:
-            return False
-
-    def cidrmatch(self, addresses: list[str], length: int) -> bool:
-        """Whether the client is in the network of that prefix *length* around one of *addresses*."""
-        shift = self._bits - length
-        wanted = self._client >> shift
-        try:
-            for address in addresses:
-                if int.from_bytes(socket.inet_pton(self._family, address)) >> shift == wanted:
-                    if self.trace is not None:
-                        self.trace.hit = True
-                    return True
-        except OSError:
-            raise spf.PermError("Invalid address", address) from None
-        return False
-
-
-def _is_void(rdtype: str, answer: Answer) -> bool:
-    """Whether a look-up found nothing (§4.6.4).
-
-    A host that has IPv4 addresses alone exists: that an IPv6 client does not
-    find it is no sign of abuse, and by far the most common way to the limit.
-    """
-    if answer.outcome is Outcome.NODATA:
-        return rdtype != "AAAA"
-    return answer.outcome is Outcome.NXDOMAIN
-
-
-def _askable(name: str) -> bool:
-    """Whether *name* is one that the DNS can carry. Others do not exist, and nobody is asked."""
-    return (
-        name.isascii()
-        and 0 < len(name) <= _LONGEST_NAME
-        and all(0 < len(label) <= _LONGEST_LABEL for label in name.split("."))
     )

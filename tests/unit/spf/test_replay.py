@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from gatepost.dns.answer import Answer, Outcome
 from gatepost.networks import parse_address
 from gatepost.spf.identity import sender_of
-from gatepost.spf.replay import MAX_TERMS, Missing, Subject, evaluate
+from gatepost.spf.query import MAX_TERMS, Subject
+from gatepost.spf.replay import Missing, evaluate
 from gatepost.spf.result import MAX_TEXT, SpfResult, Verdict
 from gatepost.spf.trace import Term, Trace
 from tests.unit.spf.suite import Items, Zone, answer

@@ -6,7 +6,8 @@ import pytest
 
 from gatepost.networks import parse_address
 from gatepost.spf.identity import NoIdentityError, sender_of
-from gatepost.spf.replay import Missing, Subject, evaluate
+from gatepost.spf.query import Subject
+from gatepost.spf.replay import Missing, evaluate
 from gatepost.spf.result import SpfResult
 from gatepost.spf.trace import Trace
 from tests.unit.spf.suite import Case, answer, cases

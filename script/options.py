@@ -15,8 +15,10 @@ from pydantic_core import PydanticUndefined
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from gatepost.config.dkim_settings import SigningKeyEntry
+from gatepost.config.greylist_settings import GreylistAllow
 from gatepost.config.sections import Daemon, Dns, Limits, Log
 from gatepost.config.settings import KINDS, Config
+from gatepost.config.spf_settings import Allow
 
 TARGET = Path(__file__).parents[1] / "docs" / "options.md"
 
@@ -29,6 +31,14 @@ All options of `gatepost.yaml`. An option that is not there has its default.
 Times are written `500ms`, `5s`, `10m`, `2h`, `1d`, `1w`; sizes `64k`, `10M`.
 This page is made from the program by `script/options.py`.
 """
+
+
+_BELOW: dict[str, list[tuple[str, str, type[BaseModel]]]] = {
+    "dkim-sign": [("keys", "One entry a key.", SigningKeyEntry)],
+    "spf": [("allow", "Who is never refused.", Allow)],
+    "greylist": [("allow", "Who is never greylisted.", GreylistAllow)],
+}
+"""What stands in sections of its own below a kind."""
 
 
 def main() -> None:
@@ -45,12 +55,16 @@ def page() -> str:
         _section("daemons: every daemon", "One entry a daemon: `NAME: {…}`.", Daemon, skip={"limits"})
     )
     parts.append(_section("limits: of every daemon", "Bounds on what a peer may send.", Limits))
-    common = set(Daemon.model_fields) | {"kind"}
     for kind, model in KINDS.items():
-        parts.append(_section(f"kind: {kind}", "", model, skip=common))
-        if kind == "dkim-sign":
-            parts.append(_section("keys: of dkim-sign", "One entry a key.", SigningKeyEntry))
+        parts.append(_section(f"kind: {kind}", "", model, skip=_common(model)))
+        parts += [_section(f"{key}: of {kind}", text, each) for key, text, each in _BELOW.get(kind, ())]
     return "\n".join(parts)
+
+
+def _common(model: type[BaseModel]) -> set[str]:
+    """The options that are as in every daemon."""
+    fields = Daemon.model_fields.items()
+    return {"kind"} | {name for name, field in fields if model.model_fields[name].default == field.default}
 
 
 def _section(title: str, text: str, model: type[BaseModel], skip: set[str] | None = None) -> str:
@@ -69,7 +83,7 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is PydanticUndefined:
         return "this host's name" if field.annotation is str else "(must be given)"
-    if value is None or value == []:
+    if value is None or value in ([], {}):
         return "none"
     if isinstance(value, bool):
         return "`yes`" if value else "`no`"

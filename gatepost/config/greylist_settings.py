@@ -135,6 +135,7 @@ class Greylist(Daemon):
     recipient_domains: list[Domain] = []
     """Domains of recipients for ``opt_in`` and ``opt_out``."""
     allow: GreylistAllow = GreylistAllow()
+    """Who is never greylisted."""
     dnswl: Domain | None = None
     """A DNS list of mail servers that are known to be ones, such as list.dnswl.org: who is on it passes."""
     text: Annotated[str, AfterValidator(_parse_text)] = "Greylisted, please try again in {seconds} seconds"

@@ -90,6 +90,7 @@ class Spf(Daemon):
     skip_addresses: list[Network] = [IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")]
     """Clients that are not checked, beside ``trusted_networks`` and SASL users, who never are."""
     allow: Allow = Allow()
+    """Who is never refused."""
     header: Literal["a-r", "received-spf", "both", "none"] = "a-r"
     """What is written on top of the message: ``a-r`` is Authentication-Results, with both identities.
     Postfix takes one field an answer. With ``both``, Received-SPF goes with the message's next request:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import BaseModel
+
 from gatepost.config.settings import KINDS, Config
 from script.options import TARGET, page
 
@@ -11,6 +13,7 @@ def test_the_page_is_up_to_date() -> None:
 
 
 def test_every_option_is_explained() -> None:
-    for model in (Config, *KINDS.values()):
+    models: list[type[BaseModel]] = [Config, *KINDS.values()]
+    for model in models:
         for name, field in model.model_fields.items():
             assert field.description or name in {"kind", "dns", "log", "limits"}, f"{model.__name__}.{name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
@@ -28,3 +29,11 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     return [
         "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
+
+
+def wrapped(text: str, first: str = "", rest: str | None = None) -> list[str]:
+    """Give *text* as lines of 80 columns: *first* in front of the first, *rest* (none given: blanks) of others."""
+    rest = " " * len(first) if rest is None else rest
+    return textwrap.wrap(
+        text, 80, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )

@@ -53,8 +53,8 @@ _OLD_POSTFIX = (
 class Tools:
     """What the daemon works with; everything that touches the outside is passed in here.
 
-    ``removes_seals`` says that nobody of us reads the results after this
-    daemon. ``clock`` gives the time in seconds since 1970.
+    ``removes_seals`` says that nobody of us but this daemon itself, inside,
+    reads the results. ``clock`` gives the time in seconds since 1970.
     """
 
     authserv_id: str
@@ -118,6 +118,7 @@ class _Verifying:
         envelope = message.envelope
         # A login does not make its sender one of us: what a user brings under our name is forged.
         inside = not envelope.login and envelope.client_address in tools.trusted
+        self._inside = inside
         self._claims = tools.border.claims(message, inside, self._now)
         self._skipped = self._why_not(local=inside or bool(envelope.login))
         self._check: SignatureCheck | None = None
@@ -168,7 +169,8 @@ class _Verifying:
             if not claim.believed:
                 self._tools.metrics.headers_stripped.inc()
                 changes.append(DeleteHeader(FIELD_NAME, claim.index))
-            elif self._tools.removes_seals:
+            elif self._tools.removes_seals and self._inside:
+                # At the border the message may still come by here again, from a content filter.
                 changes.append(ReplaceHeader(FIELD_NAME, claim.index, without_seal(claim.value).strip()))
         return changes
 

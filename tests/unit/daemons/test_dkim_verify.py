@@ -300,3 +300,11 @@ def test_an_old_postfix_is_named_once(log: LogFile) -> None:
     for _ in range(2):
         run(daemon, MESSAGE, macros={"v": "Postfix 3.7.10"})
     assert sum("removes the wrong header field" in str(line.get("message")) for line in log.lines) == 1
+
+
+def test_at_the_border_seals_stay_for_the_second_pass(log: LogFile) -> None:
+    value = f"{ID}; spf=pass smtp.mailfrom=a@example.nl"
+    subject = spf_subject(STRANGER, b"client.example", b"a@example.nl")
+    field = b"Authentication-Results: " + SEALER.seal(value, subject, NOW).encode() + b"\n"
+    verdict = run(handler(log, tools={"removes_seals": True}), field + MESSAGE, mail_from=b"a@example.nl")
+    assert (deleted(verdict), replaced(verdict)) == ([], [])

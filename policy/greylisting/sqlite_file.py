@@ -16,11 +16,15 @@ _VERSION = 1
 _PATIENCE = 0.25
 """Seconds to wait for others at the opening, when several workers begin at once."""
 
-_LONGEST_LOG = 32 * 1024 * 1024
-"""Octets of write-ahead log beyond which it has to begin anew, whoever waits for it."""
-_SHORT_PASS = 0.02
+_LONGEST_LOG = 4096
+"""Pages (of 4 kB) of write-ahead log beyond which it has to begin anew, whoever waits for it."""
+_LARGEST_LOG = 64 * 1024 * 1024
+"""Octets that the log's file keeps for the next time when it begins anew."""
+_SHORT_PASS = 0.01
 """Seconds of a checkpoint after which little can be left for the next."""
-_MOST_PASSES = 12
+_MOST_PASSES = 20
+_LONGEST_TRY = 0.03
+"""Seconds for which a place among others who write is looked for."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS triplet (
@@ -114,6 +118,7 @@ def _prepared(path: Path, make: bool) -> sqlite3.Connection:
             connection.execute("SELECT * FROM origin LIMIT 1").fetchall()
         # Without a sync at each commit: a killed process loses nothing, a power failure the last moments.
         connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA journal_size_limit={_LARGEST_LOG}")
     except BaseException:
         connection.close()
         raise
@@ -142,19 +147,28 @@ def carry_over(path: Path) -> bool:
         with closing(_connected(path)) as connection:
             for _ in range(_MOST_PASSES):
                 started = time.monotonic()
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 if time.monotonic() - started < _SHORT_PASS:
                     break
-        return os.stat(f"{path}-wal").st_size > _LONGEST_LOG
-    except (sqlite3.Error, OSError):
+        return bool(pages > _LONGEST_LOG)
+    except sqlite3.Error:
         # Whoever writes next meets the same, and tells.
         return False
 
 
 def begin_log_anew(path: Path) -> None:
-    """Carry the rest over and empty the log. Nobody else can write meanwhile. To be run in a thread."""
+    """Carry the rest over and let the log begin anew; nobody can write meanwhile. To be run in a thread.
+
+    Where others write too, it may not come to its turn: then the log grows on
+    until the next time.
+    """
+    deadline = time.monotonic() + _LONGEST_TRY
     with suppress(sqlite3.Error), closing(_connected(path)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        # SQLite's own way to wait gives the log time to grow, and ours is to be short.
+        connection.execute("PRAGMA busy_timeout=0")
+        while connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()[0]:
+            if time.monotonic() > deadline:
+                return
 
 
 def _connected(path: Path) -> sqlite3.Connection:

@@ -1,0 +1,37 @@
+"""A resolver for one case that is looked into: what was asked is kept, with the answers."""
+
+from __future__ import annotations
+
+from gatepost.dns.answer import Answer
+from gatepost.dns.budget import Budget
+from gatepost.dns.resolver import Resolver
+from gatepost.dns.steps import Question
+
+
+class NotingResolver(Resolver):
+    """A resolver that notes every question with its answer, in ``answers``, in the order of asking.
+
+    A question is asked once: what came back stands for the whole case,
+    failures included, so that a server that is down costs one waiting time.
+    """
+
+    def __init__(self, *arguments: object, **options: object) -> None:
+        super().__init__(*arguments, **options)  # type: ignore[arg-type]
+        self.answers: dict[Question, Answer] = {}
+
+    def cached(self, name: str, rdtype: str) -> Answer | None:
+        """The answer, where it is at hand."""
+        question = Question(name, rdtype)
+        answer = self.answers.get(question)
+        if answer is None and (answer := super().cached(name, rdtype)) is not None:
+            self.answers[question] = answer
+        return answer
+
+    async def lookup(self, name: str, rdtype: str, budget: Budget | None = None) -> Answer:
+        """The answer to one question, as :meth:`Resolver.lookup` gives it."""
+        question = Question(name, rdtype)
+        answer = self.answers.get(question)
+        if answer is None:
+            answer = await super().lookup(name, rdtype, budget)
+            self.answers[question] = answer
+        return answer

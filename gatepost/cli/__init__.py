@@ -23,7 +23,10 @@ COMMANDS = {
     "check": "check the configuration, without starting anything",
     "record": "record the dialogue of a milter or policy service into a session file",
     "replay": "replay a session file against a milter or policy service",
+    "dmarc": "show what DMARC makes of a domain, name by name",
+    "verify": "verify a saved message, and tell why",
     "spf": "check a client and sender by SPF, and tell why",
+    "greylist": "show, allow, forget and count what greylisting remembers",
     "version": "print the version",
 }
 """The commands and what each is for, in the order in which --help shows them."""

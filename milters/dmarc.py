@@ -18,6 +18,7 @@ from gatepost.authres.border import FIELD_NAME, Border
 from gatepost.authres.read import ARParseError, read
 from gatepost.authres.result import Property, Result
 from gatepost.authres.seal import Sealer, message_subject, without_seal
+from gatepost.authres.spf_field import stated
 from gatepost.authres.unsealed import read_unsealed
 from gatepost.authres.write import format_value
 from gatepost.config.dmarc_settings import Dmarc
@@ -177,6 +178,15 @@ class _Evaluating:
         if self._spf_asked is not None:
             self._spf_asked.cancel()
 
+    def _client(self) -> tuple[str, str]:
+        """Name and address of whom the message comes from: behind a filter, the address that our SPF field states."""
+        if self._inside:
+            for claim in self._claims:
+                if claim.sealed and (spf := stated(claim.value)):
+                    return "", spf.client_address
+        envelope = self._message.envelope
+        return envelope.client_name, envelope.client_address
+
     # -- the evaluation
 
     def finish(self) -> handler.Verdict | Awaitable[handler.Verdict]:
@@ -236,7 +246,9 @@ class _Evaluating:
 
     def _conclude(self, evaluation: Evaluation, signatures: list[SignatureResult]) -> handler.Verdict:
         daemon = self._daemon
-        action = decide(evaluation, daemon.settings, self._message, daemon.forwarders)
+        name, address = self._client()
+        forwarded = daemon.forwarders.matches(name, address)
+        action = decide(evaluation, daemon.settings, self._message, forwarded)
         value = self._field(evaluation, signatures, action.disposition)
         changes = [*action.verdict.changes, InsertHeader(FIELD_NAME, value)]
         self._tools.metrics.result("dmarc", evaluation.verdict).inc()
@@ -248,6 +260,7 @@ class _Evaluating:
                 evaluation,
                 self._spf_finding(),
                 self._dkim_findings(signatures),
+                client_address=address,
                 disposition=action.disposition,
                 override=action.override,
                 time=self._now,

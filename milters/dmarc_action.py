@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from gatepost.config.dmarc_settings import Dmarc
 from gatepost.dmarc.evaluate import Evaluation, Verdict
 from gatepost.dmarc.record import Policy
-from gatepost.hosts import HostList
 from gatepost.message import Message
 from milters import handler
 from milters.handler import InsertHeader
@@ -30,8 +29,11 @@ class Action:
     override: str = ""
 
 
-def decide(evaluation: Evaluation, settings: Dmarc, message: Message, forwarders: HostList) -> Action:
-    """The action for an evaluated message. Mode stamp never changes what becomes of it."""
+def decide(evaluation: Evaluation, settings: Dmarc, message: Message, forwarded: bool) -> Action:
+    """The action for an evaluated message. Mode stamp never changes what becomes of it.
+
+    *forwarded* says that it comes from one of ``trusted_forwarders``.
+    """
     if settings.mode == "stamp":
         return Action()
     if evaluation.verdict is Verdict.TEMPERROR and settings.on_temperror == "tempfail":
@@ -43,7 +45,7 @@ def decide(evaluation: Evaluation, settings: Dmarc, message: Message, forwarders
         return Action()
     if evaluation.applied is Policy.QUARANTINE:
         return _act(settings.on_quarantine, evaluation)
-    indirect = _indirect(message, forwarders)
+    indirect = _indirect(message, forwarded)
     action = _act(settings.indirect_mail if indirect else settings.on_reject, evaluation)
     return replace(action, override=indirect) if indirect and action.disposition != "reject" else action
 
@@ -64,11 +66,8 @@ def _act(choice: str, evaluation: Evaluation) -> Action:
     )
 
 
-def _indirect(message: Message, forwarders: HostList) -> str:
+def _indirect(message: Message, forwarded: bool) -> str:
     """RFC 9990's word for why a failure proves little here (RFC 9989 §7.4); "" for no reason."""
     if message.values(b"list-id") and message.values(b"list-post"):
         return "mailing_list"
-    envelope = message.envelope
-    if forwarders.matches(envelope.client_name, envelope.client_address):
-        return "trusted_forwarder"
-    return ""
+    return "trusted_forwarder" if forwarded else ""

@@ -83,15 +83,16 @@ class Row:
         spf: Finding | None,
         dkim: Iterable[Finding],
         *,
+        client_address: str,
         disposition: str,
         override: str,
         time: float,
     ) -> Row:
-        """The row for a message that a record applied to."""
+        """The row for a message that a record applied to. *client_address* is whom it came from, filters left out."""
         return cls(
             time=time,
             queue_id=_storable(envelope.queue_id),
-            client_address=_storable(envelope.client_address),
+            client_address=_storable(client_address),
             mail_from=envelope.mail_from.decode("utf-8", "replace"),
             author_domain=evaluation.domain,
             policy_domain=evaluation.policy_domain,

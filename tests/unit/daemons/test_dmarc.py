@@ -605,6 +605,17 @@ def test_history(log: LogFile, zone: Any, settings: Any, raw: bytes, rows: list[
     assert [(row.result, row.disposition, row.override) for row in history] == rows
 
 
+def test_behind_a_filter_the_client_is_whom_the_policy_service_saw(log: LogFile) -> None:
+    history = Rows()
+    raw = sealed_spf(FAILED, client="198.51.100.66") + MESSAGE
+    for networks_, disposition in (("198.51.100.0/24", "quarantine"), ("127.0.0.0/8", "reject")):
+        run(dmarc(log, tools={"history": history}, trusted_forwarders=[networks_]), raw, **INSIDE)
+        assert (history[-1].client_address, history[-1].disposition) == ("198.51.100.66", disposition)
+    # at the border it is the one who is there
+    run(dmarc(log, tools={"history": history}), raw, **ANNA)
+    assert history[-1].client_address == STRANGER
+
+
 def test_the_public_suffix_list_where_asked_for(log: LogFile) -> None:
     zone = {"_dmarc.example.nl": "v=DMARC1; p=reject; pct=50; np=none"}
     raw = MESSAGE.replace(_FROM, b"From: a@a.b.example.nl")

@@ -45,6 +45,7 @@ def row(
 ) -> Row:
     findings = more.pop("dkim", [])
     options = {"disposition": "none", "override": "", "time": 1_700_000_000.5, **more}
+    options.setdefault("client_address", envelope.client_address)
     return Row.of(envelope, evaluation, spf, findings, **options)
 
 

@@ -211,6 +211,6 @@ def test_a_domain_that_relates_to_ten_others_costs_one_walk_each(server: DnsServ
 
 
 def test_a_body_that_takes_its_time_takes_none_from_the_evaluation(server: DnsServer, log: LogFile) -> None:
-    """The seconds count from the end of the header for what is asked then, and from the end of the body for the rest."""
+    """What is asked with the header may last from its end; the questions about the policy, from the end of the body."""
     server.zone = {**KEY, "_dmarc.example.nl": [REJECT]}
     assert judge(server, log, SIGNED, message_timeout=0.1, body_takes=0.2).result == "pass"

@@ -10,6 +10,7 @@ from gatepost.cli.asking import answer_words
 from gatepost.cli.terminal import styled, wrapped
 from gatepost.dkim.result import Cause
 from gatepost.dkim.result import Verdict as DkimVerdict
+from gatepost.dkim.signature import Signature
 from gatepost.dmarc.evaluate import Evaluation, Verdict
 from gatepost.examine.message import Alignment, Foreign, Report, SignatureReport
 from gatepost.examine.saved import Saved
@@ -133,15 +134,17 @@ def _signature(report: SignatureReport) -> Iterator[str]:
         yield from _row("unsigned", _names(report.unsigned))
     if report.oversigned:
         yield from _row("oversigned", f"{_names(report.oversigned)}: none can be added")
-    state = (
-        "the body is as it was signed" if report.body_matches else "the body is not the one that was signed"
-    )
-    part = f", of which the first {signature.length} octets count" if signature.length is not None else ""
-    yield from _row("body", state + part)
+    yield from _row("body", _body(signature, report.body_matches))
     if signature.timestamp is not None:
         yield from _row("made", time_text(signature.timestamp))
     if signature.expiration is not None:
         yield from _row("holds till", time_text(signature.expiration))
+
+
+def _body(signature: Signature, matches: bool | None) -> str:
+    if signature.length is not None:
+        return f"its first {signature.length} octets are {'' if matches else 'not '}as they were signed"
+    return "the body is as it was signed" if matches else "the body is not the one that was signed"
 
 
 def _names(names: Iterable[str]) -> str:

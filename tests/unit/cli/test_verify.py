@@ -292,6 +292,34 @@ def test_the_options_of_the_daemons_count(
 
 
 @pytest.mark.parametrize(
+    ("client", "action"),
+    [
+        ((), "refused with 550 5.7.1 Email rejected per DMARC"),
+        (("--ip", "192.0.2.8"), "refused with 550 5.7.1 Email rejected per DMARC"),
+        (
+            STRANGER,
+            "put on hold: DMARC policy of example.nl (and not\n                   by the policy: trusted forwarder)",
+        ),
+    ],
+)
+def test_forwarders_are_known_by_their_address(
+    client: tuple[str, ...],
+    action: str,
+    zone: str,
+    save: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = tmp_path / "gatepost.yaml"
+    config.write_text(
+        "authserv_id: mx.example.org\n"
+        "daemons: {dmarc: {socket: inet:8893, trusted_forwarders: [192.0.2.9, .example.org]}}\n"
+    )
+    assert main(["verify", save(MESSAGE), "--config", str(config), "--zone", zone, *client]) == 1
+    assert f"it would be {action}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     ("arguments", "error"),
     [
         (["/nowhere/m.eml"], "/nowhere/m.eml: No such file or directory"),

@@ -38,6 +38,6 @@ class Dmarc(Daemon):
     ignore_from: list[str] = []
     """Author domains, or addresses, that are not evaluated."""
     history: FilePath | None = Path("/var/lib/gatepost/dmarc.db")
-    """Where mode enforce keeps one row a message for reports: an SQLite database, or none."""
+    """Where mode enforce keeps one row a message for reports: an SQLite database; ``null`` for none."""
     seal: bool = True
     """Seal the result for our daemons behind a content filter."""

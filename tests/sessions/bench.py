@@ -24,7 +24,17 @@ from tests.sessions.daemons import daemon, listen, worker
 
 T = TypeVar("T")
 
-NAMES = ("verify", "verify-strict", "verify-inside", "sign", "sign-both", "sign-picky")
+NAMES = (
+    "verify",
+    "verify-strict",
+    "verify-inside",
+    "sign",
+    "sign-both",
+    "sign-picky",
+    "dmarc",
+    "dmarc-strict",
+    "dmarc-inside",
+)
 LOGIN = ("anna@example.nl", "secret")
 
 
@@ -50,8 +60,8 @@ class Bench:
         self._running = ExitStack()
         self._loop = asyncio.new_event_loop()
         self._ports = {name: free_port() for name in NAMES}
-        self._inside = free_port()
-        self._filter = PassThrough(self._inside)
+        self._behind = {name: free_port() for name in ("verify-inside", "dmarc-inside")}
+        self._filters = {name: PassThrough(port) for name, port in self._behind.items()}
         self.postfix = Postfix(
             self._services(),
             users=dict([LOGIN]),
@@ -68,20 +78,26 @@ class Bench:
             services.append(
                 Smtpd(
                     name=name,
-                    port=self._inside if name == "verify-inside" else free_port(),
+                    port=self._behind.get(name) or free_port(),
                     milters=[f"inet:{LOOPBACK}:{self._ports[name]}"],
                     sasl=True,
                     networks=["127.0.0.0/8", "198.51.100.0/24"],
                     daemon_name="ORIGINATING" if name == "sign-picky" else "",
                 )
             )
-        services.append(
-            Smtpd(
-                name="filtered",
-                milters=[f"inet:{LOOPBACK}:{self._ports['verify']}"],
-                content_filter=f"filter:[{LOOPBACK}]:{self._filter.port}",
+        for name, milters, inside in (
+            ("filtered", ["verify"], "verify-inside"),
+            ("filtered-verify", ["verify"], "dmarc-inside"),
+            ("filtered-dmarc", ["dmarc"], "dmarc-inside"),
+            ("verified", ["verify", "dmarc"], ""),
+        ):
+            services.append(
+                Smtpd(
+                    name=name,
+                    milters=[f"inet:{LOOPBACK}:{self._ports[milter]}" for milter in milters],
+                    content_filter=f"filter:[{LOOPBACK}]:{self._filters[inside].port}" if inside else "",
+                )
             )
-        )
         services.append(
             Smtpd(
                 name="plain-sign-picky",
@@ -133,7 +149,8 @@ class Bench:
             starting.callback(self._loop.call_soon_threadsafe, self._loop.stop)
             for name in NAMES:
                 starting.callback(self._stop, self._on_loop(self._serve(name, scratch)))
-            starting.enter_context(self._filter)
+            for each in self._filters.values():
+                starting.enter_context(each)
             starting.enter_context(self.postfix)
             self._running = starting.pop_all()
         return self

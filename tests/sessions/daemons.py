@@ -1,4 +1,4 @@
-"""The daemons of gatepost.yaml, with all that moves held still: clock, keys, DNS, the secret of the seals."""
+"""The daemons of gatepost.yaml and dmarc.yaml, with all that moves held still: clock, keys, DNS, the seals' secret."""
 
 from __future__ import annotations
 
@@ -24,14 +24,20 @@ SECRET = b"The tests' own secret, 40 octets of it.\n"
 Engine = Literal["asyncio", "libmilter"]
 
 
+def configuration(name: str) -> Path:
+    """The file that names the daemon called *name*."""
+    return HERE / ("dmarc.yaml" if name.startswith("dmarc") else "gatepost.yaml")
+
+
 def daemon(name: str, scratch: Path, engine: Engine = "asyncio") -> MilterDaemon:
     """The daemon called *name*; *scratch* is a directory for its secret."""
     secret = scratch / "seal.key"
     if not secret.exists():
         secret.touch(mode=0o600)
         secret.write_bytes(SECRET)
-    text = Template((HERE / "gatepost.yaml").read_text()).substitute(here=HERE, scratch=scratch)
-    config = parse(text, "gatepost.yaml", Host()).config
+    file = configuration(name)
+    text = Template(file.read_text()).substitute(here=HERE, scratch=scratch)
+    config = parse(text, file.name, Host()).config
     prepared = prepare(config, name)
     assert isinstance(prepared, MilterDaemon)
     settings = prepared.settings.model_copy(update={"engine": engine})

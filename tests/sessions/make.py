@@ -17,9 +17,9 @@ from milters.recording.events import Connection, Event, Packet, Recording, Side
 from milters.recording.payloads import Part, build, describe
 from milters.recording.writer import write
 from tests.harness.postfix import unavailable
-from tests.sessions import scenes_dialogue, scenes_sign, scenes_verify, zone
+from tests.sessions import scenes_dialogue, scenes_dmarc, scenes_sign, scenes_verify, zone
 from tests.sessions.bench import Bench
-from tests.sessions.daemons import HERE
+from tests.sessions.daemons import HERE, configuration
 from tests.sessions.scene import Scene
 
 _PORT = re.compile(rb":[0-9]+$")
@@ -29,7 +29,12 @@ _DATE = re.compile(rb"; .*\(UTC\)$")
 
 def scenes() -> list[Scene]:
     """All of them."""
-    return [*scenes_dialogue.SCENES, *scenes_verify.SCENES, *scenes_sign.SCENES]
+    return [
+        *scenes_dialogue.SCENES,
+        *scenes_verify.SCENES,
+        *scenes_sign.SCENES,
+        *scenes_dmarc.SCENES,
+    ]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -52,8 +57,8 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{name}: {problem or 'ok'}", flush=True)  # noqa: T201
             wrong += bool(problem)
             comment = (
-                f"{scene.purpose}\nPostfix {version} and the daemon {scene.daemon} of gatepost.yaml; "
-                "made by script/record-sessions."
+                f"{scene.purpose}\nPostfix {version} and the daemon {scene.daemon} of "
+                f"{configuration(scene.daemon).name}; made by script/record-sessions."
             )
             file = HERE / scene.daemon / f"{scene.name}.session"
             file.parent.mkdir(exist_ok=True)

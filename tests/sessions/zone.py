@@ -40,6 +40,17 @@ def zone() -> Mapping[str, Sequence[object]]:
         "broken._domainkey.example.org": ["SERVFAIL"],
         "slow._domainkey.example.org": ["TIMEOUT"],
         "mail._domainkey.xn--mller-kva.example": [{"TXT": RSA.record}],
+        # SPF and DMARC
+        "example.org": [{"TXT": "v=spf1 ip4:192.0.2.10 ip6:2001:db8::25 -all"}],
+        "mx.example.org": [{"TXT": "v=spf1 ip4:192.0.2.10 -all"}],
+        "_dmarc.example.org": [{"TXT": "v=DMARC1; p=reject"}],
+        "_dmarc.bank.example": [{"TXT": "v=DMARC1; p=reject; rua=mailto:dmarc@bank.example"}],
+        "_dmarc.shop.example": [{"TXT": "v=DMARC1; p=quarantine"}],
+        "_dmarc.none.example": [{"TXT": "v=DMARC1; p=none"}],
+        "_dmarc.parent.example": [{"TXT": "v=DMARC1; p=none; np=reject"}],
+        "_dmarc.testing.example": [{"TXT": "v=DMARC1; p=reject; t=y"}],
+        "_dmarc.broken.example": ["SERVFAIL"],
+        "_dmarc.xn--mller-kva.example": [{"TXT": "v=DMARC1; p=reject"}],
     }
 
 

@@ -61,11 +61,12 @@ class Notifications:
 class Daemon:
     """One ``gatepost run NAME`` on the configuration *file*, as a context manager.
 
-    ``milter`` is its default socket as Postfix writes it. Made by Installation.
+    ``file`` is its configuration, ``milter`` its default socket as Postfix writes it. Made by Installation.
     """
 
     def __init__(self, name: str, file: Path) -> None:
         self.name = name
+        self.file = file
         self.port, self.metrics_port = free_port(), free_port()
         self.milter = f"inet:{LOOPBACK}:{self.port}"
         notifications = file.with_name(f"{name}.notify")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -19,8 +20,9 @@ class Process:
     """One program, in a session of its own, with standard output and error in one file.
 
     ``ready`` is asked after the start until it is true; a program that ends
-    before that raises RuntimeError with what it wrote. ``command`` may be
-    changed before the start; ``descriptors`` are then handed over as they are.
+    before that raises RuntimeError with what it wrote. ``command`` and
+    ``environment`` may be changed before the start; ``descriptors`` are then
+    handed over as they are.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class Process:
         self.descriptors: tuple[int, ...] = ()
         self.log_file = log
         self._ready = ready
-        self._environment = environment
+        self.environment = dict(os.environ if environment is None else environment)
         self._timeout = timeout
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -48,7 +50,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=None if self._environment is None else dict(self._environment),
+                env=self.environment,
                 start_new_session=True,
                 pass_fds=self.descriptors,
             )

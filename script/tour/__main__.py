@@ -18,7 +18,7 @@ def main() -> int:
     """Make the tour; exit status 0 when every verdict was as expected."""
     parser = argparse.ArgumentParser(prog="script/demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="end after the tour")
-    parser.add_argument("--opendkim", action="store_true", help="OpenDKIM in gatepost's place, to compare")
+    parser.add_argument("--opendkim", action="store_true", help="OpenDKIM and OpenDMARC in gatepost's place")
     arguments = parser.parse_args()
     screen = Screen()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave as by Ctrl-C: nothing stays behind
@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def _tour(world: World, screen: Screen) -> bool:
-    who = "OpenDKIM" if world.opendkim else "gatepost"
+    who = "OpenDKIM and OpenDMARC" if world.opendkim else "gatepost"
     screen.heading(
         f"A mail server for example.nl: Postfix with {who}, and example.org as the rest of the world"
     )
@@ -57,6 +57,8 @@ def _visit(world: World, screen: Screen, number: int, stop: Stop) -> str:
     outcome = send(stop.mail(world), stop.sender, stop.recipient)
     if outcome.delivery is not None:
         screen.header(outcome.delivery)
+    elif outcome.held:
+        screen.note(f"In the hold queue. The log: {outcome.trouble}")
     elif outcome.trouble:
         screen.note(f"Not delivered. The mail log: {outcome.trouble}")
     else:

@@ -14,9 +14,11 @@ from script.tour.world import AUTHSERV_ID, THEIR_DOMAIN, Outcome, World
 from tests.harness.delivery import compose
 from tests.harness.keys import passes
 
+EVIL = "x@evil.example"
 STRANGER, ANNA, BERT = "friend@example.org", "anna@example.nl", "bert@example.nl"
 
 _RESULT = re.compile(r"\bdkim\s*=\s*([a-z]+)")
+_DMARC_RESULT = re.compile(r"(?<![.\w])dmarc=([a-z]+)")
 _ALGORITHM = re.compile(r"(?:^|;)\s*a\s*=\s*([a-z0-9-]+)")
 
 
@@ -54,6 +56,14 @@ def dkim_results(world: World, outcome: Outcome) -> str:
     return f"dkim {' '.join(results)}" if results else "no result"
 
 
+def dmarc_result(world: World, outcome: Outcome) -> str:
+    """The DMARC result in our own fields, as in "dmarc pass"."""
+    if outcome.delivery is None:
+        return _undelivered(outcome)
+    fields = " ".join(outcome.delivery.values("Authentication-Results"))
+    return f"dmarc {' '.join(_DMARC_RESULT.findall(fields))}"
+
+
 def signatures(world: World, outcome: Outcome) -> str:
     """The signatures that the mail went out with, as dkimpy judges them at the other end."""
     if outcome.delivery is None:
@@ -71,6 +81,8 @@ def signatures(world: World, outcome: Outcome) -> str:
 
 
 def _undelivered(outcome: Outcome) -> str:
+    if outcome.held:
+        return "held"
     return "not delivered" if outcome.reply.positive else f"refused {outcome.reply.code}"
 
 
@@ -101,6 +113,8 @@ _FORGED = (
     "Authentication-Results",
     f"{AUTHSERV_ID}; dkim=pass header.d=bank.example header.s=mail header.b=Zm9yZ2Vk",
 )
+
+_LIST_POST = ("List-Post", "<mailto:list@lists.example>")
 
 STOPS: tuple[Stop, ...] = (
     Stop(
@@ -172,5 +186,52 @@ STOPS: tuple[Stop, ...] = (
         look=dkim_results,
         expected="dkim policy",
         meaning="It is not worth a pass any more: SHA-1 is broken.",
+    ),
+    Stop(
+        title="In: DMARC, an aligned pass",
+        story="Another server brings it, under an envelope of its own; but the author's domain has signed it.",
+        mail=lambda world: world.theirs[0].sign(_from_stranger("Signed by the author's own domain")),
+        look=dmarc_result,
+        expected="dmarc pass",
+        meaning=f"The author's domain itself vouches for it: it is from {THEIR_DOMAIN}.",
+        sender=EVIL,
+    ),
+    Stop(
+        title="In: DMARC, a spoofed author",
+        story="A stranger's server sends a mail in the name of bank.example, which publishes p=reject.",
+        mail=lambda world: _mail("ceo@bank.example", BERT, "Pay this today"),
+        look=dmarc_result,
+        expected="refused 550",
+        meaning="Refused while the stranger is still there: no bounce, and Bert never sees it.",
+        sender=EVIL,
+    ),
+    Stop(
+        title="In: DMARC, a subdomain made up",
+        story="In the name of invoices.bank.example, which does not exist; bank.example publishes np=reject.",
+        mail=lambda world: _mail("mail@invoices.bank.example", BERT, "Your invoice"),
+        look=dmarc_result,
+        expected="refused 550",
+        meaning="RFC 9989 has a policy for names that do not exist; sp=none is for those that do.",
+        sender=EVIL,
+    ),
+    Stop(
+        title="In: DMARC, p=reject through a mailing list",
+        story="A member of bank.example wrote to a list, whose footer has broken the signature.",
+        mail=lambda world: _mail(
+            "carl@bank.example", BERT, "[list] Minutes", ("List-Id", "<l.lists.example>"), _LIST_POST
+        ),
+        look=dmarc_result,
+        expected="held",
+        meaning="Lists break honest mail: it waits in the hold queue for a look, and is not refused.",
+        sender=EVIL,
+    ),
+    Stop(
+        title="In: DMARC, p=quarantine",
+        story="In the name of shop.example, which asks for such mail to be set aside.",
+        mail=lambda world: _mail("sales@shop.example", BERT, "Only today"),
+        look=dmarc_result,
+        expected="held",
+        meaning="It waits in Postfix's hold queue (postqueue -p), and nobody is bothered.",
+        sender=EVIL,
     ),
 )

@@ -17,34 +17,46 @@ from tests.harness.dns_server import DnsServer
 from tests.harness.keys import KeyPair, ed25519_key, rsa_key
 from tests.harness.layouts import Layout, layout_a
 from tests.harness.opendkim import OpenDkim
+from tests.harness.opendmarc import OpenDmarc
 from tests.harness.smtp import RefusedError, Reply
+from tests.harness.waiting import wait_for
 
 AUTHSERV_ID = "mail.example.nl"
 _PATIENCE = 10.0
 """How long a mail may take, in seconds."""
 
+_HELD = ": milter-hold: "
 _STUCK = re.compile(r"status=(?:deferred|bounced)|reject:|fatal:|panic:")
 
 OUR_DOMAIN, THEIR_DOMAIN = "example.nl", "example.org"
+
+POLICIES = {
+    f"_dmarc.{THEIR_DOMAIN}": "v=DMARC1; p=none",
+    "_dmarc.bank.example": "v=DMARC1; p=reject; sp=none; np=reject",
+    "_dmarc.shop.example": "v=DMARC1; p=quarantine",
+}
+"""What the domains of the world say of their mail: name to TXT record."""
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What became of a mail: the server's reply, and the mail as delivered.
 
-    Without a delivery it was refused, or (with a positive reply) it has got
-    stuck, and ``trouble`` is what the mail log says about it.
+    Without a delivery it was refused, or (with a positive reply) it is ``held``
+    in the hold queue or has got stuck, and ``trouble`` is what the mail log says
+    about it.
     """
 
     reply: Reply
     delivery: Delivery | None
     trouble: str = ""
+    held: bool = False
 
 
 class World:
     """The servers, the keys and the DNS, up while the ``with`` lasts.
 
-    With *opendkim*, OpenDKIM stands where gatepost's daemons do.
+    With *opendkim*, OpenDKIM and OpenDMARC stand where gatepost's daemons do.
     """
 
     def __init__(self, *, opendkim: bool = False) -> None:
@@ -79,15 +91,10 @@ class World:
             self.directory = Path(
                 starting.enter_context(tempfile.TemporaryDirectory(prefix="gatepost-demo-"))
             )
-            zone = {name: [{"TXT": record}] for name, record in self.records.items()}
+            zone = {name: [{"TXT": record}] for name, record in (self.records | POLICIES).items()}
             self._dns = starting.enter_context(DnsServer(zone))
-            if self.opendkim:
-                verify, sign = self._start_opendkim(starting)
-            else:
-                verify, sign = self._start_gatepost(starting)
-            # Behind the filter gatepost's verifier keeps what it sealed itself; OpenDKIM would begin anew.
-            inward = [] if self.opendkim else [verify]
-            self._layout = starting.enter_context(layout_a(border=[verify], inward=inward, outward=[sign]))
+            layout = self._start_peers(starting) if self.opendkim else self._start_gatepost(starting)
+            self._layout = starting.enter_context(layout)
             self._running = starting.pop_all()
         return self
 
@@ -96,24 +103,42 @@ class World:
     ) -> None:
         self._running.close()
 
-    def _start_gatepost(self, starting: ExitStack) -> tuple[str, str]:
+    def _start_gatepost(self, starting: ExitStack) -> Layout:
         keys = [self._key_entry(key) for key in self.ours]
         installation = Installation(
             self.directory,
-            {"dkim-verify": {}, "dkim-sign": {"keys": keys}},
+            {
+                "dkim-verify": {},
+                "dkim-sign": {"keys": keys},
+                "dmarc-enforce": {
+                    "kind": "dmarc",
+                    "mode": "enforce",
+                    "history": str(self.directory / "dmarc.db"),
+                },
+                "dmarc-stamp": {"kind": "dmarc", "mode": "stamp"},
+            },
             {"authserv_id": AUTHSERV_ID, "dns": {"nameservers": [self.dns_address]}},
         )
         self.daemons = starting.enter_context(installation).daemons
-        return self.daemons["dkim-verify"].milter, self.daemons["dkim-sign"].milter
+        at = {name: daemon.milter for name, daemon in self.daemons.items()}
+        return layout_a(
+            border=[at["dkim-verify"], at["dmarc-enforce"]],
+            inward=[at["dkim-verify"], at["dmarc-stamp"]],
+            outward=[at["dkim-sign"]],
+        )
 
     def _key_entry(self, key: KeyPair) -> dict[str, str]:
         file = key.write(self.directory / f"{key.domain}.{key.selector}.private")
         return {"domain": key.domain, "selector": key.selector, "file": str(file)}
 
-    def _start_opendkim(self, starting: ExitStack) -> tuple[str, str]:
+    def _start_peers(self, starting: ExitStack) -> Layout:
         verifier = OpenDkim(self.directory / "verifier", records=self.records, authserv_id=AUTHSERV_ID)
         signer = OpenDkim(self.directory / "signer", keys=self.ours[:1])
-        return starting.enter_context(verifier).milter, starting.enter_context(signer).milter
+        policies = OpenDmarc(self.directory / "dmarc", records=POLICIES, authserv_id=AUTHSERV_ID)
+        for peer in (verifier, signer, policies):
+            starting.enter_context(peer)
+        # Behind the filter our daemons keep what they sealed themselves; the peers would begin anew.
+        return layout_a(border=[verifier.milter, policies.milter], outward=[signer.milter])
 
     def receive(self, octets: bytes, sender: str, recipient: str) -> Outcome:
         """A mail from the outside world to one of ours."""
@@ -126,13 +151,27 @@ class World:
     def _carry(self, send: Callable[[], Reply], recipient: str) -> Outcome:
         postfix = self.layout.postfix
         before = len(postfix.deliveries(recipient))
+        seen = len(postfix.log())
         try:
             reply = send()
         except RefusedError as refused:
             return Outcome(refused.reply, None)
+
+        def held() -> list[str]:
+            return [line for line in postfix.log()[seen:].splitlines() if _HELD in line]
+
         try:
-            postfix.wait_for_delivery(recipient, before + 1, _PATIENCE)
+            wait_for(lambda: len(postfix.deliveries(recipient)) > before or held(), "the mail", _PATIENCE)
         except TimeoutError:
             stuck = [line for line in postfix.log().splitlines() if _STUCK.search(line)]
             return Outcome(reply, None, stuck[-1] if stuck else "the mail log does not say why")
+        if held():
+            return Outcome(reply, None, self._why_held(held()[-1]), held=True)
         return Outcome(reply, postfix.deliveries(recipient)[-1])
+
+    def _why_held(self, line: str) -> str:
+        """What our own log says of the message of a *line* in Postfix's; the line itself where nothing does."""
+        queue_id = line.partition(_HELD)[0].rpartition(" ")[2]
+        enforcer = self.daemons.get("dmarc-enforce")
+        told = enforcer.log().splitlines() if enforcer is not None else []
+        return next((each for each in told if f"{queue_id}:" in each), line)

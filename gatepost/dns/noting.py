@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dns.name
+
+from gatepost.dns import names
 from gatepost.dns.answer import Answer
 from gatepost.dns.budget import Budget
 from gatepost.dns.resolver import Resolver
@@ -13,11 +16,14 @@ class NotingResolver(Resolver):
 
     A question is asked once: what came back stands for the whole case,
     failures included, so that a server that is down costs one waiting time.
+    ``ttls`` has the seconds for which a server lets its answer be kept, up to
+    ``max_ttl``; one that keeps answers itself counts them down.
     """
 
     def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)  # type: ignore[arg-type]
         self.answers: dict[Question, Answer] = {}
+        self.ttls: dict[Question, float] = {}
 
     def cached(self, name: str, rdtype: str) -> Answer | None:
         """The answer, where it is at hand."""
@@ -35,3 +41,9 @@ class NotingResolver(Resolver):
             answer = await super().lookup(name, rdtype, budget)
             self.answers[question] = answer
         return answer
+
+    async def _resolve(self, name: dns.name.Name, rdtype: str, deadline: float) -> tuple[Answer, float]:
+        answer, ttl = await super()._resolve(name, rdtype, deadline)
+        if ttl:
+            self.ttls[Question(names.text(name).lower(), rdtype)] = ttl
+        return answer, ttl

@@ -15,6 +15,7 @@ from gatepost.dkim.keys.keyfile import (
     KeyRules,
     load_private_key,
 )
+from gatepost.dkim.keys.source import NamedKey
 
 _Stamp = tuple[int, int, int, int]
 
@@ -93,6 +94,13 @@ class KeyCache:
         if len(self._inline) > self._size:
             self._inline.popitem(last=False)
         return key
+
+    def named(self, domain: str, selector: str, path: str) -> NamedKey:
+        """The key in the file at *path*, or what is wrong with it, as one that signs for *domain*."""
+        try:
+            return NamedKey(domain, selector, path, self.get(path))
+        except KeyFileError as error:
+            return NamedKey(domain, selector, path, None, str(error))
 
     def refused_changes(self) -> list[KeyFileError]:
         """What is wrong with files that have changed, and whose former key is still in use."""

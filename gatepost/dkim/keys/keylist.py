@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from gatepost.dkim.keys.keyfile import KeyFileError, KeyFileMissingError
 from gatepost.dkim.keys.names import identity_for, parse_domain, parse_selector
 from gatepost.dkim.keys.patterns import SenderPatterns
 from gatepost.dkim.keys.report import Report
-from gatepost.dkim.keys.source import Explanation
+from gatepost.dkim.keys.source import Explanation, NamedKey
 from gatepost.dkim.signing_key import KeyUnavailableError, SigningKey
 
 _SUFFIXES = (".pem", ".private")
@@ -71,6 +72,14 @@ class KeyList:
         if lines:
             return Explanation(True, ", ".join(f"{self._file}:{line}" for line in lines))
         return Explanation(False, f"none of the {len(self._rows)} lines in {self._file} is for this sender")
+
+    def named(self) -> Iterator[NamedKey]:
+        """The key of every line."""
+        for row in self._rows:
+            try:
+                yield NamedKey(row.domain, row.selector, row.path, self._private(row.path))
+            except KeyFileError as error:
+                yield NamedKey(row.domain, row.selector, row.path, None, str(error))
 
     def check_all(self) -> list[Problem]:
         """Read every key."""

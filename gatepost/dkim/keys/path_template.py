@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from gatepost.dkim.keys.keycache import KeyCache
 from gatepost.dkim.keys.keyfile import KeyFileError, KeyFileMissingError
 from gatepost.dkim.keys.names import identity_for, is_file_name, parse_domain, parse_selector
 from gatepost.dkim.keys.report import Report
-from gatepost.dkim.keys.source import Explanation
+from gatepost.dkim.keys.source import Explanation, NamedKey
 from gatepost.dkim.signing_key import KeyUnavailableError, SigningKey
 
 DOMAIN = "{domain}"
@@ -117,14 +117,24 @@ class KeyPath:
             pass  # there is a key for the sender; find tells what is wrong with it
         return Explanation(True, f"key_path: {path}")
 
+    def named(self) -> Iterator[NamedKey]:
+        """The keys that check_all reads, with the domain that their path says."""
+        for domain, (selector, _) in self._map.selectors.items():
+            yield self._cache.named(domain, selector, self._path(domain, selector))
+        first, *rest = re.escape(self._template.replace(SELECTOR, self._selector)).split(re.escape(DOMAIN))
+        pattern = re.compile(first + "([^/]+)" + r"\1".join(rest))
+        for path in sorted(self._files()):
+            match = pattern.fullmatch(path)
+            if match and is_file_name(match[1]) and match[1] not in self._map.selectors:
+                yield self._cache.named(match[1], self._selector, path)
+
     def check_all(self) -> list[Problem]:
         """Read the keys of all domains in the selector map, and all files that bear the default selector."""
         problems = []
         paths = {
             self._path(domain, selector): line for domain, (selector, line) in self._map.selectors.items()
         }
-        pattern = glob.escape(self._template).replace(DOMAIN, "*").replace(SELECTOR, self._selector)
-        for path in glob.iglob(pattern):
+        for path in self._files():
             paths.setdefault(path, 0)
         for path, line in sorted(paths.items()):
             try:
@@ -141,6 +151,10 @@ class KeyPath:
     def refused_changes(self) -> list[KeyFileError]:
         """Key files that have changed and cannot be used."""
         return self._cache.refused_changes()
+
+    def _files(self) -> Iterator[str]:
+        """The files that bear the default selector."""
+        return glob.iglob(glob.escape(self._template).replace(DOMAIN, "*").replace(SELECTOR, self._selector))
 
     def _selector_of(self, domain: str) -> str:
         selected = self._map.selectors.get(domain)

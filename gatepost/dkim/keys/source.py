@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from gatepost.config.errors import Problem
+from gatepost.dkim.keys.keydata import PrivateKey
 from gatepost.dkim.keys.keyfile import KeyFileError
 from gatepost.dkim.signing_key import SigningKey
 
@@ -21,6 +22,21 @@ class Explanation(NamedTuple):
     text: str
 
 
+class NamedKey(NamedTuple):
+    """A key that the configuration names, whoever the sender.
+
+    ``domain`` is d=, "" for the sender's own; ``file`` is where the key lies,
+    or the table that holds it. ``private`` is None where it cannot be read;
+    ``problem`` then says why, in one line.
+    """
+
+    domain: str
+    selector: str
+    file: str
+    private: PrivateKey | None
+    problem: str = ""
+
+
 class Source(Protocol):
     """One option's rules. Senders are a local part as it came, and a domain as A-labels in lower case."""
 
@@ -29,6 +45,9 @@ class Source(Protocol):
 
     def explain(self, local_part: str, domain: str) -> Explanation:
         """Which rule fits the sender, or why none does."""
+
+    def named(self) -> Iterable[NamedKey]:
+        """Every key that can be named beforehand, as check_all reads them."""
 
     def check_all(self) -> list[Problem]:
         """Read every key that can be named beforehand, and give what is wrong."""

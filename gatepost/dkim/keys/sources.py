@@ -16,7 +16,7 @@ from gatepost.dkim.keys.keylist import KeyList
 from gatepost.dkim.keys.names import is_file_name, parse_identity, parse_selector
 from gatepost.dkim.keys.path_template import KeyPath, SelectorMap, parse_template, read_selector_map
 from gatepost.dkim.keys.report import Report
-from gatepost.dkim.keys.source import Source
+from gatepost.dkim.keys.source import NamedKey, Source
 from gatepost.dkim.keys.tables import Tables
 from gatepost.dkim.signing_key import SigningKey
 from gatepost.dns.names import LONGEST_NAME
@@ -60,6 +60,14 @@ class KeySources:
                 return text
             reasons.append(text)
         return "; ".join(reasons)
+
+    def named(self) -> list[NamedKey]:
+        """Every key that can be named beforehand, each pair of d= and s= once: the first source decides."""
+        found: dict[tuple[str, str], NamedKey] = {}
+        for source in self._sources:
+            for key in source.named():
+                found.setdefault((key.domain, key.selector), key)
+        return list(found.values())
 
     def check_all(self) -> list[Problem]:
         """Read every key that can be named beforehand, and give what is wrong. Takes 0.5 ms a key."""

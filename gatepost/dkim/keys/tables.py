@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from gatepost.config.errors import Problem
@@ -13,7 +14,7 @@ from gatepost.dkim.keys.keytable import SENDERS_DOMAIN, KeyRow, read_key_table
 from gatepost.dkim.keys.names import identity_for
 from gatepost.dkim.keys.report import Report
 from gatepost.dkim.keys.signingtable import SigningRow, read_signing_table
-from gatepost.dkim.keys.source import Explanation
+from gatepost.dkim.keys.source import Explanation, NamedKey
 from gatepost.dkim.signing_key import KeyUnavailableError, SigningKey
 
 _IN_LINE = "the key in this line"
@@ -87,6 +88,20 @@ class Tables:
         if not with_key:
             return Explanation(True, self._no_row(rules[0]))
         return Explanation(True, ", ".join(f"{self._place}:{rule.line}" for rule in with_key))
+
+    def named(self) -> Iterator[NamedKey]:
+        """The key of every row whose place does not depend on the sender."""
+        for row in self._keys:
+            if not row.is_path:
+                try:
+                    private = self._cache.inline(row.data)
+                except KeyFormatError as error:
+                    problem = f"{self._keys.file}:{row.line}: {_IN_LINE} {error}"
+                    yield NamedKey(row.domain, row.selector, self._keys.file, None, problem)
+                else:
+                    yield NamedKey(row.domain, row.selector, self._keys.file, private)
+            elif SENDERS_DOMAIN not in row.data:
+                yield self._cache.named(row.domain, row.selector, row.data)
 
     def check_all(self) -> list[Problem]:
         """Read every key whose place does not depend on the sender."""

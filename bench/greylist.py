@@ -1,10 +1,11 @@
 """How many greylist decisions a second a store gives with a million triplets, and the slowest while they expire.
 
-    .venv/bin/python bench/greylist.py [--store sqlite|redis] [--triplets 1000000] [--clients 32] [--seconds 10]
+    script/bench greylist [--store sqlite|redis] [--triplets 1000000] [--clients 32] [--seconds 10]
 
 Fills the store, then asks through the desk as connections do: each client has
 one request under way. Half of the triplets expire meanwhile. Of the requests
-a half is known, a quarter new and a quarter comes again too early.
+a half is known, a quarter new and a quarter comes again too early. A Redis is
+started for it, in a directory of its own.
 """
 
 from __future__ import annotations

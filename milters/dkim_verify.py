@@ -29,7 +29,7 @@ from gatepost.log import Logger
 from gatepost.message import Message
 from gatepost.metrics import Metrics
 from gatepost.networks import Networks
-from gatepost.postfix_version import miscounts_headers
+from gatepost.postfix.version import miscounts_headers
 from milters.handler import (
     Change,
     DeleteHeader,

@@ -10,7 +10,7 @@ from gatepost.header_count import count_problem
 from gatepost.hosts import HostList
 from gatepost.message import HeaderField
 from gatepost.networks import Networks
-from gatepost.postfix_version import miscounts_headers
+from gatepost.postfix.version import miscounts_headers
 from gatepost.suffixes import public_suffix_test
 
 LIST = HostList(

@@ -20,7 +20,8 @@ from gatepost.cli.status import CONFIGURATION, INTERRUPTED, PIPE_CLOSED, USAGE
 
 COMMANDS = {
     "run": "run one daemon, in the foreground",
-    "check": "check the configuration, without starting anything",
+    "check": "check the configuration, and with --postfix Postfix's, without starting anything",
+    "postfix": "print the lines of main.cf and master.cf that fit the configuration",
     "record": "record the dialogue of a milter or policy service into a session file",
     "replay": "replay a session file against a milter or policy service",
     "dmarc": "show what DMARC makes of a domain, name by name",

@@ -4,29 +4,50 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gatepost.cli.options import add_config
 from gatepost.cli.prepare import prepare
-from gatepost.cli.status import CONFIGURATION, FINE
+from gatepost.cli.status import CONFIGURATION, FINE, NOT_IN_ORDER
 from gatepost.cli.terminal import styled, table
 from gatepost.config.errors import ConfigError, Problem
 from gatepost.config.load import Loaded, read
 from gatepost.config.settings import Config
+from gatepost.postfix import running
+from gatepost.postfix.check import check as check_postfix
+from gatepost.postfix.finding import Finding, Level, error
+from gatepost.postfix.reach import reacher
 
-EXAMPLE = "gatepost check --config /etc/gatepost/gatepost.yaml"
+EXAMPLE = """gatepost check --config /etc/gatepost/gatepost.yaml
+  gatepost check --postfix"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     add_config(parser)
+    parser.add_argument(
+        "--postfix",
+        action="store_true",
+        help="check also that the Postfix of this host has our daemons in place",
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--postconf",
+        metavar="COMMAND",
+        help="with --postfix: how to run postconf, as in 'docker exec mail postconf'"
+        " (then nothing is said about sockets on this host)",
+    )
+    which.add_argument(
+        "--config-directory", metavar="DIR", help="with --postfix: where its main.cf and master.cf are"
+    )
     parser.add_argument("--json", action="store_true", help="report as one JSON object on standard output")
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Check, report, and give 0 or 78."""
+    """Check, report, and give 0, 1 (an error in Postfix's configuration) or 78 (one in our own)."""
     file: Path = arguments.config
     warnings: tuple[Problem, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -38,11 +59,29 @@ def main(arguments: argparse.Namespace) -> int:
     else:
         config, warnings = loaded.config, loaded.warnings
         problems = tuple(_unprepared(loaded))
+    findings: list[Finding] | None = None
+    if config is not None and (arguments.postfix or arguments.postconf or arguments.config_directory):
+        findings = _postfix(config, arguments.postconf, arguments.config_directory)
     if arguments.json:
-        print(json.dumps(_report(config, problems, warnings), indent=2))
+        print(json.dumps(_report(config, problems, warnings, findings), indent=2))
     else:
         _print(config, problems, warnings)
-    return CONFIGURATION if problems else FINE
+        _print_postfix(findings)
+    if problems:
+        return CONFIGURATION
+    return NOT_IN_ORDER if any(each.level is Level.ERROR for each in findings or ()) else FINE
+
+
+def _postfix(config: Config, command: str | None, directory: str | None) -> list[Finding]:
+    """What there is to say about Postfix."""
+    try:
+        postconf = shlex.split(command or "postconf")
+        instance = running.instance([*postconf, "-c", directory] if directory else postconf)
+    except (running.PostconfError, ValueError) as fault:
+        return [error("postconf", str(fault))]
+    # Behind a command of the administrator's, Postfix may see another file system than we do.
+    eyes = None if command else reacher(instance.value("mail_owner") or "postfix")
+    return check_postfix(instance, config, eyes.obstacle if eyes else None)
 
 
 def _unprepared(loaded: Loaded) -> Iterable[Problem]:
@@ -70,6 +109,19 @@ def _print(config: Config | None, problems: Sequence[Problem], warnings: Sequenc
         print(line)
 
 
+def _print_postfix(findings: Sequence[Finding] | None) -> None:
+    if findings is None:
+        return
+    for finding in findings:
+        word = f"{finding.level}:"
+        print(styled(word, _STYLES[finding.level], sys.stdout) if finding.level in _STYLES else word, finding)
+    if not findings:
+        print("postfix: all is in place")
+
+
+_STYLES = {Level.ERROR: "red", Level.WARNING: "yellow"}
+
+
 def _rows(config: Config) -> Iterable[tuple[str, ...]]:
     for name, daemon in config.daemons.items():
         sockets = ", ".join(map(str, daemon.socket))
@@ -78,7 +130,10 @@ def _rows(config: Config) -> Iterable[tuple[str, ...]]:
 
 
 def _report(
-    config: Config | None, problems: Sequence[Problem], warnings: Sequence[Problem]
+    config: Config | None,
+    problems: Sequence[Problem],
+    warnings: Sequence[Problem],
+    findings: Sequence[Finding] | None,
 ) -> dict[str, object]:
     daemons = [
         {
@@ -91,8 +146,11 @@ def _report(
         }
         for name, daemon in (config.daemons.items() if config else ())
     ]
-    return {
+    report: dict[str, object] = {
         "daemons": daemons,
         "problems": [problem._asdict() for problem in problems],
         "warnings": [warning._asdict() for warning in warnings],
     }
+    if findings is not None:
+        report["postfix"] = [finding._asdict() for finding in findings]
+    return report

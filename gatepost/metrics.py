@@ -30,7 +30,7 @@ _WORD = re.compile(r"[A-Za-z0-9_.-]{1,40}").fullmatch
 _OTHER: Final = "other"
 
 # What prometheus_client calls its files, by kind and mode of metric, and how large they are until they grow.
-_FILES: Final = ("counter", "gauge_livesum", "histogram")
+_FILES: Final = ("counter", "gauge_livemostrecent", "gauge_livesum", "histogram")
 _FILE_SIZE: Final = 64 * 1024
 
 
@@ -129,6 +129,7 @@ class Metrics:
         self._result_children: dict[tuple[str, str], Counter] = {}
         self._error_children: dict[str, Counter] = {}
         self._query_children: dict[tuple[str, str], Counter] = {}
+        self.foresee("internal", "protocol")
 
     def verdict(self, verdict: str) -> Counter:
         """The counter of messages with this verdict (``accept``, ``tempfail`` …)."""
@@ -149,8 +150,13 @@ class Metrics:
             self._result_children[key] = child
         return child
 
+    def foresee(self, *kinds: str) -> None:
+        """Show these kinds of errors from the start: a counter that begins with its first error shows no increase."""
+        for kind in kinds:
+            self._error_children[kind] = self._errors.labels(self.daemon, kind)
+
     def error(self, kind: str) -> None:
-        """Count something that went wrong: ``internal``, ``protocol``, ``limit`` …"""
+        """Count something that went wrong: ``internal``, ``protocol``, ``signing`` …"""
         child = self._error_children.get(kind)
         if child is None:
             known = _label(kind, len(self._error_children))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from socket import socket
+
+from prometheus_client import Metric
 
 from gatepost.assembly import sealer_of, zone_of
 from gatepost.authres.border import Border
@@ -32,6 +34,7 @@ from gatepost.service.daemon import Worker
 from gatepost.suffixes import organizational_domain_by_list, public_suffix_test
 from milters import dkim_sign, dkim_verify, dmarc
 from milters.handler import Handler
+from milters.key_ages import KeyAges
 from milters.libmilter import LibmilterWorker
 from milters.server import MilterWorker
 
@@ -42,7 +45,7 @@ class MilterDaemon:
 
     ``serve`` makes its handler, and what lives with it, in a worker. ``check_all``
     finds what is wrong with things that are only read when they are needed.
-    ``clock`` gives the daemon's time, in seconds since 1970.
+    ``collect_all`` gives the metrics that no worker counts. ``clock`` gives the daemon's time, in seconds since 1970.
     """
 
     name: str
@@ -50,11 +53,16 @@ class MilterDaemon:
     serve: Callable[[Logger, Metrics, Callable[[], float]], _Served]
     files: Sequence[Path] = ()
     check_all: Callable[[], Sequence[Problem]] = list
+    collect_all: Callable[[], Iterable[Metric]] = tuple
     clock: Callable[[], float] = time.time
 
     def watched_files(self) -> Sequence[Path]:
         """The files that were read to build it."""
         return self.files
+
+    def collect(self) -> Iterable[Metric]:
+        """The metrics that no worker counts."""
+        return self.collect_all()
 
     def check(self) -> Sequence[Problem]:
         """What a start would not find: it takes too long."""
@@ -135,6 +143,7 @@ def dkim_sign_daemon(config: Config, name: str, settings: DkimSign) -> MilterDae
     keys = build_keys(settings, option=f"daemons.{name}")
 
     def serve(log: Logger, metrics: Metrics, clock: Callable[[], float]) -> _Served:
+        metrics.foresee("signing")
         tools = dkim_sign.Tools(
             authserv_id=config.authserv_id,
             trusted=Networks(config.trusted_networks),
@@ -145,7 +154,8 @@ def dkim_sign_daemon(config: Config, name: str, settings: DkimSign) -> MilterDae
         )
         return _Served(dkim_sign.DkimSignHandler(name, settings, tools))
 
-    return MilterDaemon(name, settings, serve, keys.watched_files(), keys.check_all)
+    ages = KeyAges(name, settings.keys)
+    return MilterDaemon(name, settings, serve, keys.watched_files(), keys.check_all, ages.collect)
 
 
 def dmarc_daemon(config: Config, name: str, settings: Dmarc) -> MilterDaemon:

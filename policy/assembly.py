@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from prometheus_client import Metric
 
 from gatepost.assembly import sealer_of, zone_of
 from gatepost.config.dmarc_settings import Dmarc
@@ -52,6 +54,10 @@ class PolicyDaemon:
     def watched_files(self) -> Sequence[Path]:
         """The files that were read to build it."""
         return self.files
+
+    def collect(self) -> Iterable[Metric]:
+        """Nothing: all that it has to tell is counted by its workers."""
+        return ()
 
     def check(self) -> Sequence[Problem]:
         """What a start would not find: it takes too long."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
+
+from prometheus_client import Metric
 
 from gatepost.config.settings import Config
 from gatepost.log import Logger
@@ -41,6 +43,9 @@ class Daemon(Protocol):
 
     def watched_files(self) -> Sequence[Path]:
         """The files that were read to build it; a change to one of them reloads the daemon."""
+
+    def collect(self) -> Iterable[Metric]:
+        """What ``/metrics`` shows beside what workers count. The supervisor asks at each scrape, so be quick."""
 
     def worker(self, log: Logger, metrics: Metrics) -> Worker:
         """Make the serving side. Called in the worker's process, with its event loop running."""

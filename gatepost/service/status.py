@@ -137,11 +137,26 @@ class ServiceCollector(Collector):
         yield descriptors
 
 
+@dataclass(frozen=True, slots=True)
+class _Further(Collector):
+    """What the daemon in force has to tell beside its workers' counts."""
+
+    collect_all: Callable[[], Iterable[Metric]]
+
+    def collect(self) -> Iterable[Metric]:
+        return self.collect_all()
+
+    def describe(self) -> Iterable[Metric]:
+        # Nothing can be told before there is a daemon; and without this, registering asks it.
+        return ()
+
+
 class Status:
     """Answers ``/metrics`` and ``/healthz``.
 
     *directory* is where the workers count. *problem* gives "" while all is
-    well, else what is not, in a few words.
+    well, else what is not, in a few words. *further* gives what the daemon
+    itself adds to the metrics.
     """
 
     def __init__(
@@ -151,12 +166,14 @@ class Status:
         tally: Tally,
         workers: Callable[[], Iterable[WorkerState]],
         problem: Callable[[], str],
+        further: Callable[[], Iterable[Metric]] = tuple,
     ) -> None:
         self._daemon = daemon
         self._workers = workers
         self._problem = problem
         self._registry = CollectorRegistry()
         self._registry.register(ServiceCollector(daemon, tally, workers))
+        self._registry.register(_Further(further))
         self._registry.register(shared_collector(directory))
 
     def answer(self, path: str, accept: str) -> Response:

@@ -133,7 +133,14 @@ class Supervisor:
         self._fleet = Fleet(
             self, self._selector, self._directory, self._timing, self._tally, self._log, self._not_for
         )
-        self._status = Status(self._name, self._directory, self._tally, self._fleet.states, self._problem)
+        self._status = Status(
+            self._name,
+            self._directory,
+            self._tally,
+            self._fleet.states,
+            self._problem,
+            lambda: self._current.daemon.collect(),
+        )
         privileges.drop(owner)
         if os.geteuid() == 0:
             self._log.event("warning", "runs as root: set `user:` to an account of its own")

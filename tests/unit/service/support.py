@@ -19,6 +19,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import yaml
+from prometheus_client import Metric
 
 from gatepost.config.errors import ConfigError, Problem
 from gatepost.config.settings import Config
@@ -104,6 +105,9 @@ class Echo:
         self.name = "echo"
         self._greeting = greeting
         self._watched = watched
+
+    def collect(self) -> Sequence[Metric]:
+        return ()
 
     def watched_files(self) -> Sequence[Path]:
         return self._watched

@@ -101,7 +101,12 @@ def test_the_room_for_shared_metrics_is_taken_at_once(
     share_through(tmp_path, 0)
     Metrics("x")
     files = sorted(tmp_path.iterdir())
-    assert [file.name for file in files] == ["counter_0.db", "gauge_livesum_0.db", "histogram_0.db"]
+    assert [file.name for file in files] == [
+        "counter_0.db",
+        "gauge_livemostrecent_0.db",
+        "gauge_livesum_0.db",
+        "histogram_0.db",
+    ]
     assert all(file.stat().st_blocks * 512 >= file.stat().st_size for file in files)
     values.ValueClass.close_all_files()
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from tests.harness.delivery import Delivery
 
-_SHOWN = ("Authentication-Results", "DKIM-Signature", "From", "Subject")
+_SHOWN = ("X-Greylist", "Authentication-Results", "DKIM-Signature", "From", "Subject")
 _LONG_VALUE = re.compile(r"\b(b|bh)=([A-Za-z0-9+/]{10})[A-Za-z0-9+/=\s]+")
 _LONG_LIST = re.compile(r"\bh=([^;]{24}[^;:]*:)[^;]{12,}")
 _INDENT = "      "

@@ -10,15 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate, make_msgid
 
-from script.tour.world import AUTHSERV_ID, THEIR_DOMAIN, Outcome, World
+from script.tour.world import AUTHSERV_ID, GREYLIST_DELAY, THEIR_DOMAIN, Outcome, World
+from tests.harness import smtp
 from tests.harness.delivery import compose
 from tests.harness.keys import passes
+from tests.harness.smtp import Client
 
 EVIL = "x@evil.example"
 STRANGER, ANNA, BERT = "friend@example.org", "anna@example.nl", "bert@example.nl"
+NEWCOMER = Client("198.51.100.7", "mx.newcomer.example", "mx.newcomer.example")
+NOBODY = Client("203.0.113.66", "", "mail.evil.example")
 
 _RESULT = re.compile(r"\bdkim\s*=\s*([a-z]+)")
 _DMARC_RESULT = re.compile(r"(?<![.\w])dmarc=([a-z]+)")
+_SPF_RESULT = re.compile(r"(?<![.\w])spf=([a-z]+)[^;]* smtp\.mailfrom=")
 _ALGORITHM = re.compile(r"(?:^|;)\s*a\s*=\s*([a-z0-9-]+)")
 
 
@@ -29,7 +34,8 @@ class Stop:
     ``mail`` makes its octets. It goes from ``sender`` to ``recipient``; where
     ``submitted``, by our user anna who has logged in. ``look`` puts in a few
     words what became of it; ``expected`` is what it should say. ``meaning`` is
-    that verdict for people.
+    that verdict for people. ``client`` brings it, where it comes from the world. A
+    stop for a policy service is left out with other milters in gatepost's place.
     """
 
     title: str
@@ -41,6 +47,15 @@ class Stop:
     sender: str = STRANGER
     recipient: str = BERT
     submitted: bool = False
+    client: Client = smtp.STRANGER
+    policy: bool = False
+
+    def visit(self, world: World) -> Outcome:
+        """Send the mail, and see what becomes of it."""
+        octets = self.mail(world)
+        if self.submitted:
+            return world.submit(octets, self.sender, self.recipient)
+        return world.receive(octets, self.sender, self.recipient, self.client)
 
 
 def dkim_results(world: World, outcome: Outcome) -> str:
@@ -62,6 +77,24 @@ def dmarc_result(world: World, outcome: Outcome) -> str:
         return _undelivered(outcome)
     fields = " ".join(outcome.delivery.values("Authentication-Results"))
     return f"dmarc {' '.join(_DMARC_RESULT.findall(fields))}"
+
+
+def spf_result(world: World, outcome: Outcome) -> str:
+    """The SPF result of MAIL FROM in our own field, as in "spf pass"."""
+    if outcome.delivery is None:
+        return _undelivered(outcome)
+    fields = " ".join(outcome.delivery.values("Authentication-Results"))
+    return f"spf {' '.join(_SPF_RESULT.findall(fields))}"
+
+
+def greylisting(world: World, outcome: Outcome) -> str:
+    """Whether it had to come again, and arrived then with a field that says so."""
+    if outcome.delivery is None:
+        return _undelivered(outcome)
+    if outcome.put_off is None:
+        return "delivered at once"
+    told = "" if outcome.delivery.values("X-Greylist") else " without X-Greylist"
+    return f"put off {outcome.put_off.code}, then delivered{told}"
 
 
 def signatures(world: World, outcome: Outcome) -> str:
@@ -233,5 +266,36 @@ STOPS: tuple[Stop, ...] = (
         expected="held",
         meaning="It waits in Postfix's hold queue (postqueue -p), and nobody is bothered.",
         sender=EVIL,
+    ),
+    Stop(
+        title="In: SPF, a server that may",
+        story=f"A server of {THEIR_DOMAIN} brings a mail; the domain's SPF record names its address.",
+        mail=lambda world: _from_stranger("From the right server"),
+        look=spf_result,
+        expected="spf pass",
+        meaning="The policy service's field has come through the content filter, and its seal is off.",
+        policy=True,
+    ),
+    Stop(
+        title="In: SPF, a server that may not",
+        story="Somebody's server writes as info@bank.example, whose record ends in -all.",
+        mail=lambda world: _mail("info@bank.example", BERT, "Your account"),
+        look=spf_result,
+        expected="refused 550",
+        meaning="Refused at RCPT, before any of the message was sent.",
+        sender="info@bank.example",
+        client=NOBODY,
+        policy=True,
+    ),
+    Stop(
+        title="In: greylisting, a first contact",
+        story=f"A server that has never been seen here. It is asked to come again, here in {GREYLIST_DELAY} s.",
+        mail=lambda world: _mail("carla@newcomer.example", BERT, "Nice to meet you"),
+        look=greylisting,
+        expected="put off 450, then delivered",
+        meaning="It came again as mail servers do, and X-Greylist tells how long that took.",
+        sender="carla@newcomer.example",
+        client=NEWCOMER,
+        policy=True,
     ),
 )

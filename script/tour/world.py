@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,12 +19,18 @@ from tests.harness.keys import KeyPair, ed25519_key, rsa_key
 from tests.harness.layouts import Layout, layout_a
 from tests.harness.opendkim import OpenDkim
 from tests.harness.opendmarc import OpenDmarc
-from tests.harness.smtp import RefusedError, Reply
+from tests.harness.smtp import STRANGER, Client, RefusedError, Reply
 from tests.harness.waiting import wait_for
 
 AUTHSERV_ID = "mail.example.nl"
 _PATIENCE = 10.0
 """How long a mail may take, in seconds."""
+
+_COMES_AGAIN = 0.5
+"""Seconds after which a server of the tour tries again; those out there wait for minutes."""
+
+GREYLIST_DELAY = 2
+"""Seconds that a stranger's first mail waits here. Usual are 300."""
 
 _HELD = ": milter-hold: "
 _STUCK = re.compile(r"status=(?:deferred|bounced)|reject:|fatal:|panic:")
@@ -34,6 +41,8 @@ POLICIES = {
     f"_dmarc.{THEIR_DOMAIN}": "v=DMARC1; p=none",
     "_dmarc.bank.example": "v=DMARC1; p=reject; sp=none; np=reject",
     "_dmarc.shop.example": "v=DMARC1; p=quarantine",
+    THEIR_DOMAIN: f"v=spf1 ip4:{STRANGER.address} -all",
+    "bank.example": "v=spf1 ip4:203.0.113.5 -all",
 }
 """What the domains of the world say of their mail: name to TXT record."""
 
@@ -44,13 +53,14 @@ class Outcome:
 
     Without a delivery it was refused, or (with a positive reply) it is ``held``
     in the hold queue or has got stuck, and ``trouble`` is what the mail log says
-    about it.
+    about it. ``put_off`` is the first 4yz reply, after which it came again.
     """
 
     reply: Reply
     delivery: Delivery | None
     trouble: str = ""
     held: bool = False
+    put_off: Reply | None = None
 
 
 class World:
@@ -116,6 +126,13 @@ class World:
                     "history": str(self.directory / "dmarc.db"),
                 },
                 "dmarc-stamp": {"kind": "dmarc", "mode": "stamp"},
+                # Beside dmarc-enforce the default is to refuse nothing by SPF alone.
+                "spf": {"mail_from_reject": "fail"},
+                "greylist": {
+                    "store": str(self.directory / "greylist.sqlite"),
+                    "delay": GREYLIST_DELAY,
+                    "allow": {"clients": [THEIR_DOMAIN]},
+                },
             },
             {"authserv_id": AUTHSERV_ID, "dns": {"nameservers": [self.dns_address]}},
         )
@@ -125,6 +142,7 @@ class World:
             border=[at["dkim-verify"], at["dmarc-enforce"]],
             inward=[at["dkim-verify"], at["dmarc-stamp"]],
             outward=[at["dkim-sign"]],
+            policy=[at["spf"], at["greylist"]],
         )
 
     def _key_entry(self, key: KeyPair) -> dict[str, str]:
@@ -140,9 +158,9 @@ class World:
         # Behind the filter our daemons keep what they sealed themselves; the peers would begin anew.
         return layout_a(border=[verifier.milter, policies.milter], outward=[signer.milter])
 
-    def receive(self, octets: bytes, sender: str, recipient: str) -> Outcome:
-        """A mail from the outside world to one of ours."""
-        return self._carry(lambda: self.layout.receive(octets, sender, [recipient]), recipient)
+    def receive(self, octets: bytes, sender: str, recipient: str, client: Client = STRANGER) -> Outcome:
+        """A mail from the outside world to one of ours, brought by *client*."""
+        return self._carry(lambda: self.layout.receive(octets, sender, [recipient], client=client), recipient)
 
     def submit(self, octets: bytes, sender: str, recipient: str) -> Outcome:
         """A mail from our user anna, logged in, to the outside world."""
@@ -152,10 +170,17 @@ class World:
         postfix = self.layout.postfix
         before = len(postfix.deliveries(recipient))
         seen = len(postfix.log())
-        try:
-            reply = send()
-        except RefusedError as refused:
-            return Outcome(refused.reply, None)
+        put_off: Reply | None = None
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                reply = send()
+                break
+            except RefusedError as refused:
+                if refused.reply.code >= 500 or time.monotonic() > deadline:
+                    return Outcome(refused.reply, None, put_off=put_off)
+                put_off = put_off or refused.reply
+                time.sleep(_COMES_AGAIN)
 
         def held() -> list[str]:
             return [line for line in postfix.log()[seen:].splitlines() if _HELD in line]
@@ -164,10 +189,12 @@ class World:
             wait_for(lambda: len(postfix.deliveries(recipient)) > before or held(), "the mail", _PATIENCE)
         except TimeoutError:
             stuck = [line for line in postfix.log().splitlines() if _STUCK.search(line)]
-            return Outcome(reply, None, stuck[-1] if stuck else "the mail log does not say why")
+            return Outcome(
+                reply, None, stuck[-1] if stuck else "the mail log does not say why", put_off=put_off
+            )
         if held():
-            return Outcome(reply, None, self._why_held(held()[-1]), held=True)
-        return Outcome(reply, postfix.deliveries(recipient)[-1])
+            return Outcome(reply, None, self._why_held(held()[-1]), held=True, put_off=put_off)
+        return Outcome(reply, postfix.deliveries(recipient)[-1], put_off=put_off)
 
     def _why_held(self, line: str) -> str:
         """What our own log says of the message of a *line* in Postfix's; the line itself where nothing does."""

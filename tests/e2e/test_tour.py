@@ -21,8 +21,7 @@ def world() -> Iterator[World]:
 
 @pytest.mark.parametrize("stop", STOPS, ids=lambda stop: stop.title)
 def test_stop(world: World, stop: Stop) -> None:
-    send = world.submit if stop.submitted else world.receive
-    outcome = send(stop.mail(world), stop.sender, stop.recipient)
+    outcome = stop.visit(world)
     assert stop.look(world, outcome) == stop.expected, outcome.trouble
 
 

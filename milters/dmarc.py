@@ -247,7 +247,9 @@ class _Evaluating:
     def _conclude(self, evaluation: Evaluation, signatures: list[SignatureResult]) -> handler.Verdict:
         daemon = self._daemon
         name, address = self._client()
-        forwarded = daemon.forwarders.matches(name, address)
+        # Only a failure is looked up: going through a list of networks costs more than the evaluation.
+        failed = evaluation.verdict is Verdict.FAIL
+        forwarded = failed and bool(daemon.forwarders) and daemon.forwarders.matches(name, address)
         action = decide(evaluation, daemon.settings, self._message, forwarded)
         value = self._field(evaluation, signatures, action.disposition)
         changes = [*action.verdict.changes, InsertHeader(FIELD_NAME, value)]

@@ -150,8 +150,8 @@ FORGED = [
 ]
 
 
-def copied(site: DmarcSite) -> list[tuple[str, str]]:
-    """Fields that our daemons have truly sealed, a moment ago, on another message of bank.example."""
+def copied(site: DmarcSite, sender: str = "boss@bank.example") -> list[tuple[str, str]]:
+    """Fields that our daemons have truly sealed, a moment ago, on another message of bank.example, by *sender*."""
     secret = Sealer(load_or_create(site.directory / "seal.key", None), 3600)
     other, _ = parse(mail(CEO).replace(b"<1@", b"<2@"))
     dkim, dmarc = (
@@ -162,11 +162,11 @@ def copied(site: DmarcSite) -> list[tuple[str, str]]:
         answer = client.ask(
             client_address="203.0.113.1",
             helo_name="bank.example",
-            sender="boss@bank.example",
+            sender=sender,
             instance=f"i{next(_numbers)}",
         )
     spf = answer.removeprefix(f"PREPEND {RESULTS}: ")
-    assert "spf=pass smtp.mailfrom=boss@bank.example" in spf
+    assert f"spf=pass smtp.mailfrom={sender}" in spf
     return [(RESULTS, dkim), (RESULTS, spf), (RESULTS, dmarc)]
 
 
@@ -176,7 +176,9 @@ def copied(site: DmarcSite) -> list[tuple[str, str]]:
 def test_nobody_passes_by_results_that_he_brings(
     site: DmarcSite, down: tuple[str, ...], mail_from: str, kind: str
 ) -> None:
-    lies = FORGED if kind == "forged" else copied(site)
+    # A copied SPF field of the very same MAIL FROM stands below that of our policy service, which says otherwise.
+    sender = "boss@bank.example" if "spf" in down and site.kind == "B" else CEO
+    lies = FORGED if kind == "forged" else copied(site, sender)
     with site.without(*down):
         reply = site.refused(mail(CEO, *lies), "lies@example.nl", mail_from=mail_from)
         # … and who is honest passes still.

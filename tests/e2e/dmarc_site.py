@@ -85,8 +85,10 @@ class DmarcSite:
         assert refused.value.stage == "END"
         return refused.value.reply
 
-    def held(self, octets: bytes, recipient: str) -> dict[str, Any]:
-        """The entry in the hold queue that becomes of a mail, as ``postqueue -j`` shows it."""
+    def held(self, octets: bytes, recipient: str) -> tuple[dict[str, Any], Delivery]:
+        """What becomes of a mail: its entry in the hold queue, as ``postqueue -j`` shows it, and what arrives once it
+        has been released.
+        """
         self.layout.receive(octets, EVIL, [recipient], client=ATTACKER)
 
         def entries() -> list[dict[str, Any]]:
@@ -97,8 +99,12 @@ class DmarcSite:
             ]
 
         [found] = wait_for(entries, f"mail for {recipient} in the queue")
-        self.postfix.postsuper("-d", found["queue_id"])
-        return found
+        assert self.postfix.deliveries(recipient) == []
+        self.postfix.postsuper("-H", found["queue_id"])
+        self.postfix.flush()
+        [delivery] = self.postfix.wait_for_delivery(recipient)
+        assert b"gatepost-" not in delivery.octets
+        return found, delivery
 
     @contextmanager
     def without(self, *names: str) -> Iterator[None]:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from gatepost.authres.read import read
 from gatepost.dns.answer import Outcome
-from gatepost.message import Envelope, Message
+from gatepost.message import Envelope, HeaderField, Message
 from milters.dmarc import DmarcHandler
 from milters.handler import Disposition, Examination, Step, Verdict
 from milters.replies import HEADER_TOO_LARGE
@@ -558,6 +564,56 @@ def test_forged_fields_go_and_others_stay(log: LogFile) -> None:
     daemon = dmarc(log)
     assert deleted(run(daemon, foreign + forged + foreign + forged + MESSAGE, **ANNA)) == [2, 4]
     assert daemon.tools.metrics.headers_stripped._value.get() == 2
+
+
+# -- anything at all
+
+_words = st.sampled_from(
+    [
+        b"anna@example.nl", b"<", b">", b"(", b")", b'"', b"\\", b",", b";", b":", b"@", b" ", b"\n ", b"\0",
+        b"=?utf-8?q?a?=",
+        b"dkim=pass header.d=example.nl", b"spf=pass smtp.mailfrom=", b"dmarc=pass", ID.encode(), b"\xff", "ü".encode(),
+        b"v=1", b"d=example.nl", b"(gatepost-seal v1 t=1700000000 m=AAAAAAAAAAAAAAAAAAAAAA)", b"(gatepost-spf v1 ip=",
+    ]
+)  # fmt: skip
+_values = st.one_of(st.lists(_words, max_size=12).map(b"".join), st.binary(max_size=60))
+_names = st.sampled_from(
+    [b"From", b"From ", b"Authentication-Results", b"DKIM-Signature", b"List-Id", b"Date"]
+)
+
+
+@cache
+def daemon_for_anything(knows: bool) -> DmarcHandler:
+    log = LogFile(Path(os.devnull))
+    return dmarc(log, tools={"knows": knows, "history": Rows()}, bad_from="reject")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(_names, _values), max_size=8),
+    st.sampled_from([STRANGER, OURSELVES, "2001:db8::1", "", "nonsense"]),
+    _values,
+    _values,
+    st.booleans(),
+)
+def test_any_message_gets_a_verdict_and_one_field(
+    fields: list[tuple[bytes, bytes]], client: str, helo: bytes, mail_from: bytes, knows: bool
+) -> None:
+    sender = Envelope(client, helo=helo, mail_from=mail_from, macros={"i": "4ABC"})
+    message = Message(sender, [HeaderField(*each) for each in fields])
+    daemon = daemon_for_anything(knows)
+
+    async def judged() -> Verdict:
+        examination = daemon.examine(message)
+        examination.body(b"Hello.\r\n")
+        verdict = examination.finish()
+        return verdict if isinstance(verdict, Verdict) else await verdict
+
+    verdict = asyncio.run(judged())
+    parsed = read(f"{ID}; {told(verdict)}".encode())
+    assert [each.method for each in parsed.results].count("dmarc") == 1
+    # Nobody has authenticated, whatever the fields say.
+    assert all(each.result != "pass" for each in parsed.results if each.method in ("dmarc", "dkim"))
 
 
 # -- limits, metrics, history, RFC 7489

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from gatepost.address import AddressError, author
+from gatepost.address import AddressError, Mailbox, author
 from gatepost.authres.border import FIELD_NAME
 from gatepost.authres.result import Result
 from gatepost.authres.write import format_value
@@ -86,7 +86,7 @@ class DkimSignHandler:
         if now >= self._complain_at:
             self._complain_at = now + _COMPLAIN_EVERY
             self._complain()
-        return _Signing(self, message)
+        return SigningExamination(self, message)
 
     def _complain(self) -> None:
         """Say, once, of each key file that changed into no key: its former key goes on signing."""
@@ -127,24 +127,29 @@ class _NotSigned(Exception):  # noqa: N818
     """Why a message goes on without a signature; no fault of anybody's."""
 
 
-class _Signing:
-    """One message on its way through the daemon."""
+class SigningExamination:
+    """One message on its way through the daemon.
+
+    ``keys`` are those that sign, or would. ``reason`` is why the message is not
+    signed though nothing is wrong, ``failure`` why it cannot be; "" otherwise.
+    ``mailbox`` is the sender that was looked at last.
+    """
 
     def __init__(self, daemon: DkimSignHandler, message: Message) -> None:
         self._daemon = daemon
         self._tools = daemon.tools
         self._message = message
-        self._keys: Sequence[SigningKey] = ()
+        self.keys: Sequence[SigningKey] = ()
         self._signing: Signing | None = None
-        self._reason = self._failure = ""
+        self.reason = self.failure = ""
         self._origin = daemon.origin(message.envelope)
-        self._sender = ""
+        self.mailbox: Mailbox | None = None
         try:
             self._begin()
         except _NotSigned as reason:
-            self._reason = str(reason)
+            self.reason = str(reason)
         except KeyUnavailableError as error:
-            self._failure = str(error)
+            self.failure = str(error)
 
     def _begin(self) -> None:
         """Find out whether and how to sign. Raises _NotSigned or KeyUnavailableError with the reason."""
@@ -155,16 +160,16 @@ class _Signing:
             raise _NotSigned("all recipients are in never_sign_to")
         if message.oversized:
             raise KeyUnavailableError(message.oversized)
-        self._keys = self._keys_of_sender()
+        self.keys = self._keys_of_sender()
         if daemon.settings.existing_signature == "skip":
             signers = _signing_domains(message)
-            self._keys = [key for key in self._keys if key.domain not in signers]
-            if not self._keys:
+            self.keys = [key for key in self.keys if key.domain not in signers]
+            if not self.keys:
                 raise _NotSigned("the sender's domain has signed it already (existing_signature: skip)")
         headers = message.headers
         if daemon.settings.remove_old_signatures:
             headers = [header for header in headers if header.name.lower() != _SIGNATURE.lower()]
-        self._signing = Signing(headers, self._keys, daemon.policy, self._tools.clock())
+        self._signing = Signing(headers, self.keys, daemon.policy, self._tools.clock())
 
     def _keys_of_sender(self) -> Sequence[SigningKey]:
         """The keys of the first sender field that has any."""
@@ -180,7 +185,7 @@ class _Signing:
             except AddressError as error:
                 reasons.append(f"{header.title()}: {error}")
                 continue
-            self._sender = mailbox.domain
+            self.mailbox = mailbox
             keys = self._tools.keys.find(mailbox.local_part, mailbox.domain)
             if keys:
                 return keys
@@ -188,6 +193,7 @@ class _Signing:
         raise _NotSigned("; ".join(reasons) or "no sender field")
 
     def body(self, chunk: bytes) -> bool:
+        """Hash the next octets, where a signature is to be made."""
         if self._signing is None:
             return False
         self._signing.body(chunk)
@@ -197,7 +203,8 @@ class _Signing:
         """Nothing is under way."""
 
     def finish(self) -> Verdict:
-        if self._failure:
+        """Sign, or say why not."""
+        if self.failure:
             action = self._daemon.settings.on_signing_error
             self._tools.metrics.error("signing")
             return self._told(refusal(action, "7.5", "Message cannot be signed now"))
@@ -218,7 +225,7 @@ class _Signing:
         envelope = self._message.envelope
         action = verdict.disposition.value
         signed = (
-            [f"{key.domain}/{key.selector}/{key.algorithm}" for key in self._keys] if self._signing else "no"
+            [f"{key.domain}/{key.selector}/{key.algorithm}" for key in self.keys] if self._signing else "no"
         )
         self._tools.metrics.verdict(action).inc()
         self._tools.metrics.result("sign", "signed" if self._signing else "unsigned").inc()
@@ -226,9 +233,9 @@ class _Signing:
             envelope.queue_id,
             client=envelope.client_address,
             origin=self._origin or "outside",
-            sender=self._sender,
+            sender=self.mailbox.domain if self.mailbox else "",
             signed=signed,
-            reason=self._failure or self._reason or None,
+            reason=self.failure or self.reason or None,
             action=None if verdict.disposition is Disposition.ACCEPT else action,
         )
         return verdict

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import keyword
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from gatepost.cli.status import CONFIGURATION, INTERRUPTED, PIPE_CLOSED, USAGE
 
@@ -22,12 +24,18 @@ COMMANDS = {
     "run": "run one daemon, in the foreground",
     "check": "check the configuration, and with --postfix Postfix's, without starting anything",
     "postfix": "print the lines of main.cf and master.cf that fit the configuration",
+    "import": "take over the configuration of OpenDKIM, OpenDMARC, policyd-spf or postgrey",
     "record": "record the dialogue of a milter or policy service into a session file",
     "replay": "replay a session file against a milter or policy service",
     "dmarc": "show what DMARC makes of a domain, name by name",
     "verify": "verify a saved message, and tell why",
     "spf": "check a client and sender by SPF, and tell why",
     "greylist": "show, allow, forget and count what greylisting remembers",
+    "dns": "show what a domain should publish beside what it does",
+    "keygen": "make a key that signs, and the record to publish",
+    "testkey": "compare the keys that sign with the DNS",
+    "sign": "sign a saved message",
+    "completion": "print what lets a shell complete commands and options",
     "version": "print the version",
 }
 """The commands and what each is for, in the order in which --help shows them."""
@@ -81,18 +89,9 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _run(name: str, arguments: list[str]) -> int:
-    command = importlib.import_module(f"gatepost.cli.{name}")
-    example = getattr(command, "EXAMPLE", "")
-    parser = argparse.ArgumentParser(
-        prog=f"gatepost {name}",
-        description=f"{COMMANDS[name].capitalize()}.",
-        epilog=f"example:\n  {example}" if example else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    command.add_arguments(parser)
+    command = _module(name)
     try:
-        status: int = command.main(parser.parse_args(arguments))
+        status: int = command.main(parser_of(name).parse_args(arguments))
     except Exception as error:
         # Imported only now, as most commands have no configuration to fail on.
         from gatepost.config.errors import ConfigError
@@ -102,6 +101,27 @@ def _run(name: str, arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return CONFIGURATION
     return status
+
+
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """The parser of the command called *name*, one of ``COMMANDS``."""
+    command = _module(name)
+    example = getattr(command, "EXAMPLE", "")
+    purpose = COMMANDS[name]
+    parser = argparse.ArgumentParser(
+        prog=f"gatepost {name}",
+        description=f"{purpose[:1].upper()}{purpose[1:]}.",
+        epilog=f"example:\n  {example}" if example else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_arguments(parser)
+    return parser
+
+
+def _module(name: str) -> ModuleType:
+    # "import" can be no module's name in Python.
+    return importlib.import_module(f"gatepost.cli.{name}{'_' if keyword.iskeyword(name) else ''}")
 
 
 def _overview() -> argparse.ArgumentParser:

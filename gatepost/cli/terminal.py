@@ -31,6 +31,15 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
+def visible(text: str) -> str:
+    """Give *text* with an escape for each character that a terminal does not just show."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
+    )
+
+
 def wrapped(text: str, first: str = "", rest: str | None = None) -> list[str]:
     """Give *text* as lines of 80 columns: *first* in front of the first, *rest* (none given: blanks) of others."""
     rest = " " * len(first) if rest is None else rest

@@ -21,7 +21,7 @@ from gatepost.cli.asking import (
 )
 from gatepost.cli.signing import Signers, signers
 from gatepost.cli.status import FINE, NOT_IN_ORDER, USAGE
-from gatepost.cli.terminal import styled, table, wrapped
+from gatepost.cli.terminal import styled, table, visible, wrapped
 from gatepost.config.sections import Dns
 from gatepost.config.units import parse_positive_duration
 from gatepost.config.words import quoted
@@ -32,7 +32,6 @@ from gatepost.dns.budget import Budget
 from gatepost.dns.noting import NotingResolver
 from gatepost.dns.zone import Zone, ZoneError
 from gatepost.examine.key import MIN_BITS, KeyReport, examine_key, without_rsa
-from gatepost.spf.result import safe
 
 EXAMPLE = """gatepost testkey
   gatepost testkey example.nl
@@ -230,7 +229,7 @@ def _lines(
 def _key_lines(report: KeyReport) -> Iterator[str]:
     if report.problems:
         for problem in report.problems:
-            for line in wrapped(safe(problem, 500), "  ", "    "):
+            for line in wrapped(visible(problem), "  ", "    "):
                 yield styled(line, "red", sys.stdout)
     elif report.same:
         yield "  the record holds the public half of the key"
@@ -252,7 +251,7 @@ def _key_lines(report: KeyReport) -> Iterator[str]:
 
 
 def _warning(text: str, indent: str) -> Iterator[str]:
-    first, *more = wrapped(safe(text, 500), f"{indent}warning: ", indent + "  ")
+    first, *more = wrapped(visible(text), f"{indent}warning: ", indent + "  ")
     yield first.replace("warning:", styled("warning:", "yellow", sys.stdout), 1)
     yield from more
 
@@ -278,7 +277,7 @@ def _json(
                 "testing": report.testing,
                 "ttl": report.ttl,
                 "wanted": report.wanted or None,
-                "problems": [safe(problem, 500) for problem in report.problems],
+                "problems": [visible(problem) for problem in report.problems],
                 "warnings": [*report.warnings, *more],
             }
             for report, more in zip(reports, hints, strict=True)

@@ -23,7 +23,7 @@ class Item:
 
     ``wanted`` is what to publish, "" where there is nothing to propose, and
     ``found`` what is published, one text a record. ``notes`` are sentences.
-    What is ``optional`` may be missing.
+    What is ``optional`` may be missing, or not known.
     """
 
     kind: str
@@ -38,4 +38,4 @@ class Item:
     @property
     def in_order(self) -> bool:
         """Whether nothing has to be done."""
-        return self.status is Status.OK or (self.optional and self.status is Status.MISSING)
+        return self.status is Status.OK or (self.optional and self.status is not Status.DIFFERS)

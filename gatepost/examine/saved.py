@@ -51,6 +51,13 @@ class Saved:
             self.body_size += len(rest)
             yield rest
 
+    def octets(self) -> Iterator[bytes]:
+        """The body in chunks as it stands in the file, in place of ``body``. Raises OSError."""
+        if self._start:
+            yield self._start
+        while self._stream is not None and (chunk := self._stream.read(_CHUNK)):
+            yield chunk
+
 
 def read_saved(stream: BinaryIO, limits: Limits) -> Saved:
     """Read the header of the message in *stream*. Lines end in LF or CRLF. Raises OSError, and nothing else.

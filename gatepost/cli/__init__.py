@@ -1,8 +1,9 @@
 """The ``gatepost`` command.
 
 Each command is a module of this package with ``add_arguments(parser)`` and
-``main(arguments) -> int``, imported only when it is called for; its
-``EXAMPLE``, where it has one, ends its ``--help``.
+``main(arguments) -> int``, imported only when it is called for. Its
+``--help`` ends with its ``EXAMPLE``, one command a line, and with what its
+``EXIT_STATUS`` means.
 
 Exit status: 0 fine, 1 what was asked about is not in order, 2 wrong usage,
 78 the configuration cannot be used (EX_CONFIG of sysexits.h).
@@ -15,6 +16,7 @@ import importlib
 import keyword
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from types import ModuleType
 
@@ -106,17 +108,23 @@ def _run(name: str, arguments: list[str]) -> int:
 def parser_of(name: str) -> argparse.ArgumentParser:
     """The parser of the command called *name*, one of ``COMMANDS``."""
     command = _module(name)
-    example = getattr(command, "EXAMPLE", "")
     purpose = COMMANDS[name]
     parser = argparse.ArgumentParser(
         prog=f"gatepost {name}",
         description=f"{purpose[:1].upper()}{purpose[1:]}.",
-        epilog=f"example:\n  {example}" if example else None,
+        epilog=_epilog(getattr(command, "EXAMPLE", ""), getattr(command, "EXIT_STATUS", "")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     command.add_arguments(parser)
     return parser
+
+
+def _epilog(example: str, status: str) -> str:
+    parts = [f"example:\n  {example}"] if example else []
+    if status:
+        parts.append(textwrap.fill(f"exit status: {status}", 80))
+    return "\n\n".join(parts)
 
 
 def _module(name: str) -> ModuleType:

@@ -23,6 +23,10 @@ from gatepost.postfix.reach import reacher
 
 EXAMPLE = """gatepost check --config /etc/gatepost/gatepost.yaml
   gatepost check --postfix"""
+EXIT_STATUS = (
+    "0 all is well, 1 Postfix has our daemons not in place (--postfix), 2 wrong arguments, 78 the "
+    "configuration cannot be used"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

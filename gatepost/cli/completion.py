@@ -15,10 +15,8 @@ from gatepost.config.errors import ConfigError
 
 EXAMPLE = """gatepost completion bash > /etc/bash_completion.d/gatepost
   gatepost completion zsh > /usr/local/share/zsh/site-functions/_gatepost
-  gatepost completion fish > ~/.config/fish/completions/gatepost.fish
-
-exit status: 0 done, 1 there is no configuration that names daemons, 2 wrong
-arguments"""
+  gatepost completion fish > ~/.config/fish/completions/gatepost.fish"""
+EXIT_STATUS = "0 done, 1 there is no configuration that names daemons, 2 wrong arguments"
 
 _DAEMONS = "daemons"
 

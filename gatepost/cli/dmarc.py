@@ -39,10 +39,11 @@ from gatepost.spf.result import safe
 from gatepost.suffixes import organizational_domain_by_list
 
 EXAMPLE = """gatepost dmarc news.example.org
-  gatepost dmarc example.org --json
-
-exit status: 0 a policy applies, 1 none applies or the DNS did not tell,
-2 wrong arguments, 78 the configuration cannot be used"""
+  gatepost dmarc example.org --json"""
+EXIT_STATUS = (
+    "0 a policy applies, 1 none applies or the DNS did not tell, 2 wrong arguments, 78 the "
+    "configuration cannot be used"
+)
 
 _LONGEST_RECORD = 2000
 

@@ -26,11 +26,11 @@ from gatepost.examine.publication import Plan, look_up
 from gatepost.spf.result import safe
 
 EXAMPLE = """gatepost dns example.nl
-  gatepost dns example.nl --server mail.example.nl --json
-
-exit status: 0 all is as it should be (MTA-STS and TLS-RPT may be missing),
-1 something is missing, differs or could not be found out, 2 wrong arguments,
-78 the configuration cannot be used"""
+  gatepost dns example.nl --server mail.example.nl --json"""
+EXIT_STATUS = (
+    "0 all is as it should be (MTA-STS and TLS-RPT may be missing), 1 something is missing, differs "
+    "or could not be found out, 2 wrong arguments, 78 the configuration cannot be used"
+)
 
 _LONGEST_RECORD = 2000
 _STYLES = {Status.OK: "bold", Status.UNKNOWN: "yellow"}

@@ -43,6 +43,10 @@ EXAMPLE = """gatepost greylist show --client 192.0.2.1
   gatepost greylist allow example.org
   gatepost greylist forget --client 192.0.2.1
   gatepost greylist stats --json"""
+EXIT_STATUS = (
+    "0 done, 1 the store does not work or nothing was found to forget, 2 wrong arguments, 78 the "
+    "configuration cannot be used"
+)
 
 _MOST = 10_000
 _LONGEST_CELL = 60

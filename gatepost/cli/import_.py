@@ -26,6 +26,10 @@ EXAMPLE = """gatepost import opendkim /etc/opendkim-verify.conf /etc/opendkim-si
   gatepost import opendmarc /etc/opendmarc.conf /etc/opendmarc-stamp.conf
   gatepost import policyd-spf /etc/postfix-policyd-spf-python/policyd-spf.conf
   gatepost import postgrey /etc/default/postgrey --output greylist.yaml"""
+EXIT_STATUS = (
+    "0 all is understood, 1 a line or a file is not, 2 wrong arguments or a file that cannot be "
+    "read or written"
+)
 
 _TITLES = {
     Sort.FLAW: "Cannot be read:",

@@ -26,10 +26,11 @@ from gatepost.service.privileges import Identity, identity
 
 EXAMPLE = """gatepost keygen example.nl --selector 2026a
   gatepost keygen example.nl --selector 2026e --type ed25519 --format nsupdate
-  gatepost keygen example.nl --output /etc/gatepost/keys/example.nl/mail.private --testing
-
-exit status: 0 the key is made, 1 it could not be, or there is one already,
-2 wrong arguments, 78 the configuration cannot be used"""
+  gatepost keygen example.nl --output /etc/gatepost/keys/example.nl/mail.private --testing"""
+EXIT_STATUS = (
+    "0 the key is made, 1 it could not be, or there is one already, 2 wrong arguments, 78 the "
+    "configuration cannot be used"
+)
 
 KEYS = Path("/etc/gatepost/keys")
 MIN_BITS = 2048

@@ -13,6 +13,7 @@ from gatepost.postfix.lines import Layout, Lines, Parameter, as_text, guess, lin
 
 EXAMPLE = """gatepost postfix --layout a
   gatepost postfix --config /etc/gatepost/gatepost.yaml --json"""
+EXIT_STATUS = "0 the lines are printed, 2 wrong arguments, 78 the configuration cannot be used"
 
 _QUEUE = "/var/spool/postfix"
 

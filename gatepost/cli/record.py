@@ -25,6 +25,7 @@ EXAMPLE = (
     "gatepost record --listen inet:8895@127.0.0.1 --to inet:8891@127.0.0.1 --output sessions/\n"
     "  with, in Postfix: smtpd_milters = inet:127.0.0.1:8895"
 )
+EXIT_STATUS = "0 it was told to stop, 1 it cannot listen or write, 2 wrong arguments"
 
 _LANGUAGES = {"milter": MILTER, "policy": POLICY}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import socket
 import sys
 import tempfile
@@ -42,8 +43,13 @@ from policy.recording.text import VERSION_LINE as POLICY_LINE
 from policy.recording.text import parse as parse_policy
 
 Session = MilterSession | PolicySession
+_Found = tuple[Path, Sequence[Difference]]
 
 EXAMPLE = "gatepost replay sessions/*.session --to inet:8891@127.0.0.1"
+EXIT_STATUS = (
+    "0 all is as recorded, 1 something is answered differently or the daemon cannot be reached, 2 "
+    "wrong arguments or no session file, 78 the configuration cannot be used"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --daemon: its time, in seconds since 1970, stands still (that of policy sessions begins "
         "there); signatures and seals are then compared whole, else without what changes with time",
     )
+    parser.add_argument("--json", action="store_true", help="report as one JSON object on standard output")
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -69,7 +76,7 @@ def main(arguments: argparse.Namespace) -> int:
         return USAGE
     try:
         sessions = [(file, _read(file)) for file in arguments.files]
-        different = asyncio.run(_replay_all(sessions, arguments))
+        found = asyncio.run(_replay_all(sessions, arguments))
     except _UnplayableError as error:
         print(f"gatepost: {error}", file=sys.stderr)
         return USAGE
@@ -80,9 +87,12 @@ def main(arguments: argparse.Namespace) -> int:
     except OSError as error:
         print(f"gatepost: the daemon cannot be reached: {error.strerror or error}", file=sys.stderr)
         return NOT_IN_ORDER
-    same = len(sessions) - different
-    print(f"{same} of {len(sessions)} as recorded")
-    return NOT_IN_ORDER if different else FINE
+    if arguments.json:
+        print(json.dumps(_report(found), indent=2))
+    else:
+        same = sum(not differences for _, differences in found)
+        print(f"{same} of {len(sessions)} as recorded")
+    return NOT_IN_ORDER if any(differences for _, differences in found) else FINE
 
 
 class _UnplayableError(Exception):
@@ -102,9 +112,11 @@ def _read(file: Path) -> Session:
         raise _UnplayableError(f"{file}: {error}") from None
 
 
-async def _replay_all(sessions: Sequence[tuple[Path, Session]], arguments: argparse.Namespace) -> int:
-    """How many of the files are answered differently; tells each as it goes."""
-    different = 0
+async def _replay_all(
+    sessions: Sequence[tuple[Path, Session]], arguments: argparse.Namespace
+) -> list[_Found]:
+    """What is answered differently, by file; tells it as it goes."""
+    all_found: list[_Found] = []
     async with AsyncExitStack() as stack:
         if arguments.daemon is None:
             target: SocketAddress | _Service = arguments.to
@@ -118,9 +130,10 @@ async def _replay_all(sessions: Sequence[tuple[Path, Session]], arguments: argpa
             ):
                 raise _UnplayableError(f"{file}: this is no session for {arguments.daemon}")
             found = await _replay(session, target, masked=arguments.clock is None)
-            _tell(file, found)
-            different += bool(found)
-    return different
+            if not arguments.json:
+                _tell(file, found)
+            all_found.append((file, found))
+    return all_found
 
 
 async def _replay(session: Session, target: SocketAddress | _Service, *, masked: bool) -> list[Difference]:
@@ -193,3 +206,18 @@ def _tell(file: Path, differences: Sequence[Difference]) -> None:
         for line in difference.lines:
             colour = {"-": "red", "+": "yellow"}.get(line[:1])
             print("  " + (styled(line, colour, sys.stdout) if colour else line))
+
+
+def _report(found: Sequence[_Found]) -> dict[str, object]:
+    sessions = [
+        {
+            "file": str(file),
+            "as_recorded": not differences,
+            "differences": [
+                {"connection": difference.connection, "lines": list(difference.lines)}
+                for difference in differences
+            ],
+        }
+        for file, differences in found
+    ]
+    return {"sessions": sessions}

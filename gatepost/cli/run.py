@@ -27,6 +27,7 @@ from policy import stdio
 from policy.assembly import PolicyDaemon
 
 EXAMPLE = "gatepost run dkim-verify --config /etc/gatepost/gatepost.yaml"
+EXIT_STATUS = "0 it was told to stop, 1 it cannot run, 2 wrong arguments, 78 the configuration cannot be used"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -32,11 +32,11 @@ from gatepost.message import HeaderField
 
 EXAMPLE = """gatepost sign message.eml > signed.eml
   gatepost sign message.eml --daemon dkim-sign --fields
-  gatepost sign - --domain example.nl --selector mail --file mail.private < message.eml
-
-exit status: 0 the message is signed; 1 it is not, and standard error says why;
-2 wrong arguments or a file that cannot be read; 78 the configuration cannot be
-used"""
+  gatepost sign - --domain example.nl --selector mail --file mail.private < message.eml"""
+EXIT_STATUS = (
+    "0 the message is signed; 1 it is not, and standard error says why; 2 wrong arguments or a file "
+    "that cannot be read; 78 the configuration cannot be used"
+)
 
 _ANY_SOCKET = [SocketAddress.parse("inet:1@127.0.0.1")]
 _IN_MEMORY = 1024 * 1024

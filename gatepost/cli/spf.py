@@ -29,6 +29,10 @@ from gatepost.spf.trace import Asked, Record, Term, Trace, Verdict
 
 EXAMPLE = """gatepost spf 192.0.2.1 bob@example.org mail.example.org
   gatepost spf 2001:db8::1 '<>' mail.example.org --json"""
+EXIT_STATUS = (
+    "0 nothing fails, 1 the sender's result (that of HELO for the null sender) is fail, temperror "
+    "or permerror, 2 wrong arguments, 78 the configuration cannot be used"
+)
 
 _MAX_LOOKUPS = 10
 _BAD = (SpfVerdict.FAIL, SpfVerdict.TEMPERROR, SpfVerdict.PERMERROR)

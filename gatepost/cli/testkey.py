@@ -36,10 +36,11 @@ from gatepost.examine.key import MIN_BITS, KeyReport, examine_key, without_rsa
 EXAMPLE = """gatepost testkey
   gatepost testkey example.nl
   gatepost testkey mail._domainkey.example.nl --file mail.private
-  gatepost testkey example.org --selector 2026a --json
-
-exit status: 0 every key has its record, 1 one has not, or the DNS did not tell,
-2 wrong arguments or a file that cannot be read, 78 the configuration cannot be used"""
+  gatepost testkey example.org --selector 2026a --json"""
+EXIT_STATUS = (
+    "0 every key has its record, 1 one has not, or the DNS did not tell, 2 wrong arguments or a "
+    "file that cannot be read, 78 the configuration cannot be used"
+)
 
 _MARK = "._domainkey."
 _DAY = 86_400

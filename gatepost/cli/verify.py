@@ -48,12 +48,12 @@ from milters.replies import HEADER_TOO_LARGE
 
 EXAMPLE = """gatepost verify message.eml
   gatepost verify message.eml --ip 192.0.2.1 --helo mail.example.org --from bob@example.org
-  gatepost verify - --zone zone.yaml --date 2023-11-14T22:13:20 --json < message.eml
-
-exit status: 0 nothing fails; 1 a signature does not pass (unless its key is in
-testing), SPF or DMARC is fail, temperror or permerror, or the header is beyond
-the limits; 2 wrong arguments or a file that cannot be read; 78 the configuration
-cannot be used"""
+  gatepost verify - --zone zone.yaml --date 2023-11-14T22:13:20 --json < message.eml"""
+EXIT_STATUS = (
+    "0 nothing fails; 1 a signature does not pass (unless its key is in testing), SPF or DMARC is "
+    "fail, temperror or permerror, or the header is beyond the limits; 2 wrong arguments or a file "
+    "that cannot be read; 78 the configuration cannot be used"
+)
 
 _ANY_SOCKET = [SocketAddress.parse("inet:1@127.0.0.1")]
 

@@ -8,6 +8,7 @@ from gatepost import __version__
 from gatepost.cli.status import FINE
 
 EXAMPLE = "gatepost version"
+EXIT_STATUS = "0 always, 2 wrong arguments"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,8 @@ import redis
 
 from policy.greylisting.decision import Rules
 from policy.greylisting.store import Store
-from tests.unit.greylist.support import RULES, LogFile, RedisServer, redis_store, sqlite_store
+from tests.harness.redis_server import RedisServer
+from tests.unit.greylist.support import RULES, LogFile, redis_store, sqlite_store
 
 MakeStore = Callable[..., Store]
 
@@ -25,25 +26,15 @@ def log(tmp_path: Path) -> Iterator[LogFile]:
 
 @pytest.fixture(scope="session")
 def shared_redis() -> Iterator[RedisServer]:
-    with tempfile.TemporaryDirectory(prefix="gatepost-") as directory:
-        server = RedisServer(Path(directory))
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
+    with tempfile.TemporaryDirectory(prefix="gatepost-") as directory, RedisServer(Path(directory)) as server:
+        yield server
 
 
 @pytest.fixture
 def redis_server() -> Iterator[RedisServer]:
     """A server that the test may kill."""
-    with tempfile.TemporaryDirectory(prefix="gatepost-") as directory:
-        server = RedisServer(Path(directory))
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
+    with tempfile.TemporaryDirectory(prefix="gatepost-") as directory, RedisServer(Path(directory)) as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "redis"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +18,7 @@ from policy.greylisting.key import Triplet
 from policy.greylisting.redis_store import RedisStore
 from policy.greylisting.sqlite_store import SqliteStore
 from policy.greylisting.store import Question, Store
-from tests.harness.process import Process
+from tests.harness.redis_server import RedisServer
 
 Result = TypeVar("Result")
 
@@ -55,34 +54,6 @@ class LogFile:
     def close(self) -> None:
         self.log.close()
         self._file.close()
-
-
-class RedisServer:
-    """A Redis of our own on a unix socket, which keeps what it is told on disk."""
-
-    def __init__(self, directory: Path) -> None:
-        # The path of a socket has no room for the long ones of tests.
-        self.socket = directory / "redis"
-        self.url = f"unix://{self.socket}?db=3"
-        program = shutil.which("redis-server") or shutil.which("valkey-server") or "redis-server"
-        self.process = Process(
-            [program, "--port", "0", "--unixsocket", str(self.socket), "--dir", str(directory),
-             "--save", "", "--appendonly", "yes", "--appendfsync", "always"],
-            directory / "redis.log",
-            ready=self.ready,
-        )  # fmt: skip
-
-    def ready(self) -> bool:
-        return self.process.output().count("eady to accept connections") > self._starts
-
-    _starts = 0
-
-    def start(self) -> None:
-        self._starts = self.process.output().count("eady to accept connections")
-        self.process.start()
-
-    def stop(self) -> None:
-        self.process.stop()
 
 
 def sqlite_store(directory: Path, rules: Rules = RULES, log: Logger | None = None) -> SqliteStore:

@@ -18,7 +18,8 @@ from gatepost.cli.status import FINE, NOT_IN_ORDER, USAGE
 from gatepost.config.errors import ConfigError
 from policy.greylisting.key import Triplet
 from policy.greylisting.store import Question, Store
-from tests.unit.greylist.support import RULES, RedisServer, redis_store, sqlite_store
+from tests.harness.redis_server import RedisServer
+from tests.unit.greylist.support import RULES, redis_store, sqlite_store
 
 Command = Callable[..., int]
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,6 +20,7 @@ from policy.greylisting.decision import Decision, Outcome, Rules
 from policy.greylisting.desk import Desk
 from policy.greylisting.sqlite_store import SqliteStore
 from policy.greylisting.store import Question, Search, Store, StoreError
+from tests.harness.disk import Disk
 from tests.harness.waiting import wait_for
 from tests.unit.greylist.support import (
     DAY,
@@ -213,44 +212,10 @@ async def use_again(store: Store) -> None:
     assert await judge(store, "a", now=NOW + 300) == [Decision(Outcome.DELAYED, 300)]
 
 
-class Disk:
-    """A small file system; without the right to mount one, a limit on the size of files does the same."""
-
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        self._limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        place.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
-        self._mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-    def fill(self) -> None:
-        """Leave no room."""
-        if not self._mounted:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, self._limits[1]))
-            return
-        with (self.place / "ballast").open("wb", buffering=0) as file, suppress(OSError):
-            while file.write(bytes(4096)):
-                pass
-
-    def make_room(self) -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, self._limits)
-        (self.place / "ballast").unlink(missing_ok=True)
-
-    def remove(self) -> None:
-        self.make_room()
-        if self._mounted:
-            subprocess.run(["umount", "--lazy", str(self.place)], check=True)
-
-
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    former = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    disk = Disk(tmp_path / "disk")
-    try:
+    with Disk(tmp_path / "disk") as disk:
         yield disk
-    finally:
-        disk.remove()
-        signal.signal(signal.SIGXFSZ, former)
 
 
 def test_a_full_disk(disk: Disk, log: LogFile) -> None:

@@ -8,6 +8,7 @@ names before addresses; of two alike, the exception.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from ipaddress import ip_network
 
 from gatepost.networks import parse_address
@@ -25,12 +26,17 @@ class HostList:
             if not key:
                 raise ValueError(f'"{entry}" is no address, network, host name or .domain')
             self._decisions[key] = listed and self._decisions.get(key, True)
+        # The same clients come again and again, and most lists are short.
+        self._matches = lru_cache(maxsize=4096)(self._look)
 
     def __bool__(self) -> bool:
         return bool(self._decisions)
 
     def matches(self, name: str, address: str) -> bool:
         """Whether the client of that verified *name* ("" or "unknown" for none) and *address* is on the list."""
+        return self._matches(name, address)
+
+    def _look(self, name: str, address: str) -> bool:
         for key in (*_names(name), *_networks(address)):
             decision = self._decisions.get(key)
             if decision is not None:

@@ -66,11 +66,13 @@ class Draft:
     common: Section = field(default_factory=dict)
     daemons: dict[str, Section] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
+    _said: set[Remark] = field(default_factory=set, repr=False)
 
     def remark(self, sort: Sort, place: Place, option: str, text: str) -> None:
         """Add a remark, once."""
         remark = Remark(sort, place, option, text)
-        if remark not in self.remarks:
+        if remark not in self._said:
+            self._said.add(remark)
             self.remarks.append(remark)
 
     def add(self, kind: str, section: Section, name: str = "") -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Address
 from typing import Protocol
 
 from pydantic import ValidationError
@@ -13,7 +12,6 @@ from gatepost.config.explain import explain
 from gatepost.config.settings import KINDS, Config
 from gatepost.importing.catalogue import Catalogue
 from gatepost.importing.draft import Draft, Option, Plain, Section, Sort
-from gatepost.importing.hosts import network_of
 from gatepost.importing.opendkim import OpenDkim
 from gatepost.importing.opendkim_options import OPTIONS as OPENDKIM
 from gatepost.importing.opendmarc import OpenDmarc, rejects
@@ -57,7 +55,6 @@ def take_over(peer: str, files: Sequence[tuple[str, str]], read: ReadFile) -> Dr
     draft = Draft()
     for instance in _instances(peer, files, draft, read):
         instance.convert()
-    _trust_loopback(draft)
     _drop_what_does_not_fit(draft)
     if any("user" in section for section in draft.daemons.values()):
         text = (
@@ -162,16 +159,6 @@ def _flags(setting: Setting, found: Source) -> None:
 
 
 # -- the whole
-
-
-def _trust_loopback(draft: Draft) -> None:
-    """Keep this host itself one of us: what a content filter brings back comes from there."""
-    option = draft.common.get("trusted_networks")
-    if option is None or not isinstance(option.value, list):
-        return
-    networks = [network_of(str(text)) for text in option.value]
-    if not any(network is not None and IPv4Address("127.0.0.1") in network for network in networks):
-        draft.common["trusted_networks"] = Option(["127.0.0.0/8", "::1", *option.value], option.origin)
 
 
 def _drop_what_does_not_fit(draft: Draft) -> None:

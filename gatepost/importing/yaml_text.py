@@ -22,9 +22,9 @@ def to_yaml(draft: Draft) -> str:
             lines.append(f"{outer}:")
         section = outer
         lines += _entry(inner if dot else name, option, "  " if dot else "")
-    lines.append("daemons:")
+    lines.append("daemons:" if draft.daemons else "daemons: {}")
     for name, options in draft.daemons.items():
-        lines.append(f"  {name}:")
+        lines.append(f"  {name}:" if options else f"  {name}: {{}}")
         lines += _section(options)
     return "\n".join(lines) + "\n"
 

@@ -28,7 +28,7 @@ def test_the_configuration_and_the_report(file: Path, capsys: pytest.CaptureFixt
         "daemons": {"dkim-verify": {"socket": "inet:8891@127.0.0.1"}},
     }
     assert f"# {file}:3 AuthservID" in out
-    assert f"{file}:4: Syslog:" in err
+    assert f"{file}:4: Syslog:" in " ".join(err.split())
     assert "Carried over: 3 lines." in err
 
 

@@ -64,7 +64,7 @@ def main(arguments: argparse.Namespace) -> int:
         config, warnings = loaded.config, loaded.warnings
         problems = tuple(_unprepared(loaded))
     findings: list[Finding] | None = None
-    if config is not None and (arguments.postfix or arguments.postconf or arguments.config_directory):
+    if config is not None and _asks_postfix(arguments):
         findings = _postfix(config, arguments.postconf, arguments.config_directory)
     if arguments.json:
         print(json.dumps(_report(config, problems, warnings, findings), indent=2))
@@ -76,10 +76,14 @@ def main(arguments: argparse.Namespace) -> int:
     return NOT_IN_ORDER if any(each.level is Level.ERROR for each in findings or ()) else FINE
 
 
+def _asks_postfix(arguments: argparse.Namespace) -> bool:
+    return arguments.postfix or arguments.postconf is not None or arguments.config_directory is not None
+
+
 def _postfix(config: Config, command: str | None, directory: str | None) -> list[Finding]:
     """What there is to say about Postfix."""
     try:
-        postconf = shlex.split(command or "postconf")
+        postconf = shlex.split("postconf" if command is None else command)
         instance = running.instance([*postconf, "-c", directory] if directory else postconf)
     except (running.PostconfError, ValueError) as fault:
         return [error("postconf", str(fault))]

@@ -49,7 +49,15 @@ class _Checker:
         """The command that puts *names* on *port*, behind the milters there that are none of ours."""
         written = {name: endpoint.word for endpoint, name in port.milters if name}
         ours = [written.get(name) or self._address(name) for name in self._roster.in_order(names)]
-        return in_service(port.service, _MILTERS, [*port.others, *ours])
+        return in_service(port.service, _MILTERS, [*self._strangers(port), *ours])
+
+    def _strangers(self, port: Port) -> list[str]:
+        """The milters that are none of ours, and were not meant to be, as written."""
+        return [
+            endpoint.word
+            for endpoint, name in port.milters
+            if not (name or endpoint.fault or self._roster.meant(endpoint)[0])
+        ]
 
     def _address(self, name: str) -> str:
         return self._roster.address(name, self._instance.queue_directory)
@@ -115,9 +123,8 @@ class _Checker:
         missing = [name for name in wanted if name not in port.ours]
         if not missing:
             return
-        strangers = (
-            f" (of {listed(port.others, 'and')} nothing is in our configuration)" if port.others else ""
-        )
+        others = self._strangers(port)
+        strangers = f" (of {listed(others, 'and')} nothing is in our configuration)" if others else ""
         verb = "is" if len(missing) == 1 else "are"
         text = f"{listed(missing, 'and')} {verb} missing: {what}{strangers}"
         yield error(port.service, text, self._mend(port, [*port.ours, *missing]))
@@ -126,11 +133,12 @@ class _Checker:
         """Somebody else verifies at the border, and we stand inside."""
         roster = self._roster
         inside = [back for back in self._backs if back.has([*roster.verify, *roster.dmarc])]
-        if not port.others or port.has(roster.verify) or not inside or not port.content_filter:
+        others = self._strangers(port)
+        if not others or port.has(roster.verify) or not inside or not port.content_filter:
             return
         if "127.0.0.1" not in Networks(roster.config.believe_unsealed_from):
             text = (
-                f"what {listed(port.others, 'and')} writes under {roster.config.authserv_id} bears no seal,"
+                f"what {listed(others, 'and')} writes under {roster.config.authserv_id} bears no seal,"
                 f" and is removed on {inside[0].service}"
             )
             yield warning(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gatepost.postfix.finding import Finding, error, hint, in_main, warning
+from gatepost.postfix.finding import Finding, error, hint, in_main, in_service, warning
 from gatepost.postfix.instance import Instance
 from gatepost.postfix.port import Asked, Port, Role, never_asked, spawner
 from gatepost.postfix.roster import Roster
@@ -12,6 +12,7 @@ from gatepost.postfix.roster import Roster
 _RECIPIENT = "smtpd_recipient_restrictions"
 _RELAY = "smtpd_relay_restrictions"
 _NO_RELAY = frozenset({"reject_unauth_destination", "defer_unauth_destination"})
+_ASK = "check_policy_service"
 _TIMEOUT = "smtpd_policy_service_timeout"
 
 
@@ -29,7 +30,7 @@ def _one(instance: Instance, roster: Roster, port: Port, name: str) -> Iterator[
     asked = [each for each in port.policies if each.daemon == name]
     if not asked:
         text = f"{name} is not asked"
-        yield (error if name in roster.spf else warning)(port.service, text, _ask(instance, roster, name))
+        yield (error if name in roster.spf else warning)(port.service, text, _ask(instance, roster, port))
         return
     per_list = [each.parameter for each in asked]
     if len(set(per_list)) < len(per_list):
@@ -42,13 +43,34 @@ def _one(instance: Instance, roster: Roster, port: Port, name: str) -> Iterator[
             )
         elif not _after_relaying(instance, port, each):
             text = f"{name} is asked about mail that is refused anyway: {each.parameter} has it too early"
-            yield warning(port.service, text, _ask(instance, roster, name))
+            yield warning(port.service, text, _ask(instance, roster, port))
         yield from _patience(instance, roster, port, each)
 
 
-def _ask(instance: Instance, roster: Roster, name: str) -> str:
-    address = roster.address(name, instance.queue_directory)
-    return f"{_RECIPIENT} = …, reject_unauth_destination, check_policy_service {address} (main.cf)"
+def _ask(instance: Instance, roster: Roster, port: Port) -> str:
+    """The command that has our services asked, each once, as soon as relaying has been refused."""
+    ours = {f"{_ASK} {each.endpoint.word}" for each in port.policies if each.daemon}
+    kept = [check for check in _checks(instance.items(_RECIPIENT, port.service)) if check not in ours]
+    if not _NO_RELAY & set(kept):
+        kept.append("reject_unauth_destination")
+    place = next(position for position, check in enumerate(kept) if check in _NO_RELAY) + 1
+    names = [*roster.spf[:1], *roster.greylist[:1]]
+    asked = [f"{_ASK} {roster.address(name, instance.queue_directory)}" for name in names]
+    restrictions = ", ".join([*kept[:place], *asked, *kept[place:]])
+    if _RECIPIENT in port.service.options:
+        return in_service(port.service, _RECIPIENT, restrictions)
+    return in_main(_RECIPIENT, restrictions)
+
+
+def _checks(items: Sequence[str]) -> list[str]:
+    """Restrictions with the policy services joined to their addresses."""
+    joined: list[str] = []
+    for word in items:
+        if joined and joined[-1] == _ASK:
+            joined[-1] = f"{_ASK} {word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _after_relaying(instance: Instance, port: Port, asked: Asked) -> bool:
@@ -100,4 +122,4 @@ def _peers(roster: Roster, port: Port) -> Iterator[Finding]:
                 f"{each.endpoint.text} is none of ours: an Authentication-Results field of its own under"
                 f" {roster.config.authserv_id} bears no seal, and is removed"
             )
-            yield warning(port.service, text, "spf: of gatepost in its place" if roster.spf else "")
+            yield warning(port.service, text, f"take {_ASK} {each.endpoint.word} out of {each.parameter}")

@@ -59,7 +59,8 @@ def _options(rest: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:
             word = f"-o{rest[position]}"
         if word.startswith("-o"):
             name, value = assignment(unbraced(word[2:]))
-            options[name] = value
+            if name:
+                options[name] = value
         position += 1
     return options, tuple(rest[position:])
 

@@ -60,11 +60,6 @@ class Port:
         """Our milters on this port, in their order."""
         return [name for _, name in self.milters if name]
 
-    @property
-    def others(self) -> list[str]:
-        """The milters that are none of ours, as written."""
-        return [endpoint.word for endpoint, name in self.milters if not name]
-
     def has(self, names: list[str]) -> bool:
         """Whether one of *names* is among our milters here."""
         return any(name in names for name in self.ours)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+from dataclasses import dataclass
 from typing import NamedTuple
 
 
@@ -16,14 +17,13 @@ class Obstacle(NamedTuple):
     mend: str = ""
 
 
+@dataclass(frozen=True, slots=True)
 class Reacher:
-    """Looks at paths with the eyes of *user*; asks the file system, and no one else."""
+    """Looks at paths with the eyes of *user*, who is not root; asks the file system, and no one else."""
 
-    def __init__(self, user: str) -> None:
-        entry = pwd.getpwnam(user)
-        self._user = user
-        self._uid = entry.pw_uid
-        self._groups = frozenset(os.getgrouplist(user, entry.pw_gid))
+    user: str
+    uid: int
+    groups: frozenset[int]
 
     def obstacle(self, path: str) -> Obstacle | None:
         """What keeps the user from the socket at *path*; None where nothing does, or where we may not look."""
@@ -32,7 +32,7 @@ class Reacher:
                 status = os.stat(directory)
                 if not self._may(status, stat.S_IXUSR):
                     owner, group = status.st_uid, status.st_gid
-                    text = f"the user {self._user} cannot enter {directory} (owner {owner}, group {group})"
+                    text = f"the user {self.user} cannot enter {directory} (owner {owner}, group {group})"
                     return Obstacle(False, text, f"chmod o+x {directory}")
             status = os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -42,18 +42,16 @@ class Reacher:
         if not stat.S_ISSOCK(status.st_mode):
             return Obstacle(False, f"{path} is no socket")
         if not self._may(status, stat.S_IWUSR):
-            text = f"the user {self._user} cannot write to {path}"
-            line = f'{{address: "unix:{path}", mode: "0660", group: {self._user}}}'
+            text = f"the user {self.user} cannot write to {path}"
+            line = f'{{address: "unix:{path}", mode: "0660", group: {self.user}}}'
             return Obstacle(False, text, f"socket: {line} (gatepost.yaml)")
         return None
 
     def _may(self, status: os.stat_result, bit: int) -> bool:
         """Whether a permission, given as that of the owner, is the user's."""
-        if self._uid == 0:
-            return True
-        if status.st_uid == self._uid:
+        if status.st_uid == self.uid:
             return bool(status.st_mode & bit)
-        if status.st_gid in self._groups:
+        if status.st_gid in self.groups:
             return bool(status.st_mode & (bit >> 3))
         return bool(status.st_mode & (bit >> 6))
 
@@ -71,6 +69,8 @@ def _parents(path: str) -> list[str]:
 def reacher(user: str) -> Reacher | None:
     """The eyes of *user*; None where there is no such user here."""
     try:
-        return Reacher(user)
+        entry = pwd.getpwnam(user)
     except KeyError:
         return None
+    # Postfix takes all groups of its user (initgroups(3)).
+    return Reacher(user, entry.pw_uid, frozenset(os.getgrouplist(user, entry.pw_gid)))

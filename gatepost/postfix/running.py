@@ -20,6 +20,8 @@ def instance(command: Sequence[str]) -> Instance:
 
 
 def _said(command: Sequence[str], option: str) -> str:
+    if not command:
+        raise PostconfError("nothing is no command")
     try:
         done = subprocess.run(  # the administrator's own command
             [*command, option],

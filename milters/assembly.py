@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -103,8 +104,8 @@ class _Worker:
     async def start(self, sockets: Sequence[socket]) -> None:
         await self.engine.start(sockets)
 
-    async def stop(self, grace: float) -> None:
-        await self.engine.stop(grace)
+    async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
+        await self.engine.stop(grace, hurry)
         if self.served.history is not None:
             self.served.history.close()
         if self.served.resolver is not None:

@@ -127,10 +127,11 @@ class LibmilterWorker:
         self._thread = threading.Thread(target=self._main, args=(milter,), name="libmilter", daemon=True)
         self._thread.start()
 
-    async def stop(self, grace: float) -> None:
+    async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
         """Accept no more, let messages under way end within *grace* seconds, and end libmilter.
 
-        A session between two messages is left once it has been silent for a moment.
+        A session between two messages is left once it has been silent for a
+        moment; with *hurry*, only from when that is set, or from half of *grace* on.
         """
         import milter
 
@@ -141,10 +142,12 @@ class LibmilterWorker:
         # the new one, where somebody has to stand by then.
         await self._knock(unreachable.getsockname())
         await self._knock(self._address)
-        deadline = self._loop.time() + grace
-        allowance = min(self._idle_grace, grace)
-        while self._busy(allowance):
-            left = deadline - self._loop.time()
+        now = self._loop.time()
+        deadline, patience = now + grace, now + grace / 2
+        moment = min(self._idle_grace, grace)
+        while self._busy(moment if hurry is None or hurry.is_set() or now >= patience else grace):
+            now = self._loop.time()
+            left = deadline - now
             if left <= 0:
                 break
             await asyncio.sleep(min(0.05, left))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from typing import TYPE_CHECKING, Literal
 
@@ -45,8 +46,8 @@ class PolicyWorker(Acceptor):
         """An MTA has connected."""
         return Connection(self, sock)
 
-    async def stop(self, grace: float) -> None:
-        """As every server, and then the handler is closed."""
+    async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
+        """As every server, but always in a hurry, as nothing is lost by that; and then the handler is closed."""
         await super().stop(grace)
         try:
             await self.terms.handler.close()

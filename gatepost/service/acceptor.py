@@ -68,12 +68,14 @@ class Acceptor(ABC):
         self._accept_more()
         self._watch = asyncio.get_running_loop().call_later(self._watch_interval, self._look_around)
 
-    async def stop(self, grace: float) -> None:
+    async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
         """Accept no more, let what is under way end within *grace* seconds, and close everything.
 
         An MTA keeps its connections open, so one on which nothing is under way
-        is closed once it has been silent for a moment. The listening sockets
-        are closed here, not shut down: other processes may share them.
+        is closed once it has been silent for a moment. With *hurry*, that begins
+        when it is set, or when half of *grace* is over: what comes last needs time
+        too. The listening sockets are closed here, not shut down: other processes
+        may share them.
         """
         self._stopping = True
         self._accept_no_more()
@@ -84,7 +86,7 @@ class Acceptor(ABC):
         self._sockets.clear()
         if self._opening:
             await asyncio.wait(self._opening)
-        await self._see_off(grace)
+        await self._see_off(grace, hurry)
         for peer in list(self._connections):
             peer.abort()
         while self._connections:
@@ -92,18 +94,20 @@ class Acceptor(ABC):
         if self._watch is not None:
             self._watch.cancel()
 
-    async def _see_off(self, grace: float) -> None:
+    async def _see_off(self, grace: float, hurry: asyncio.Event | None) -> None:
         """Close each connection as soon as nothing is under way there, for at most *grace* seconds."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        deadline = now + grace
-        allowance = min(self._idle_grace, grace)
+        deadline, patience = now + grace, now + grace / 2
+        moment = min(self._idle_grace, grace)
         for peer in self._connections:
             peer.silent_since = now
         while self._connections and now < deadline:
             # What has arrived by now is read meanwhile.
-            await self._wait_for_change(min(max(allowance / 10, 0.01), deadline - now))
+            await self._wait_for_change(min(max(moment / 10, 0.01), deadline - now))
             now = loop.time()
+            hurried = hurry is None or hurry.is_set() or now >= patience
+            allowance = moment if hurried else grace
             for peer in list(self._connections):
                 if peer.active:
                     peer.active = False

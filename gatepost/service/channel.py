@@ -1,8 +1,9 @@
 """What supervisor and worker say to each other, over a socket pair with message boundaries.
 
 The worker says that it is ready, and from then on once a heartbeat that its
-event loop turns, with what it uses. The supervisor says when to stop. Each
-notices by the closed end that the other is gone.
+event loop turns, with what it uses. The supervisor says when to stop, and
+whether others serve already. Each notices by the closed end that the other is
+gone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import struct
 from typing import NamedTuple
 
 READY = b"R"
+RETIRE = b"T"
 DRAIN = b"D"
 QUIT = b"Q"
 

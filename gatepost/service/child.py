@@ -66,21 +66,29 @@ def _count(post: Post, log: Logger) -> None:
 
 
 class _Orders:
-    """What the worker is told: to drain, then perhaps to quit."""
+    """What the worker is told: to retire or to drain, then perhaps to quit."""
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
         self._loop = asyncio.get_running_loop()
-        self.drain = asyncio.Event()
+        self.leave = asyncio.Event()
+        self.hurry = asyncio.Event()
         self.quit = asyncio.Event()
         self._loop.add_reader(end, self._read)
-        self._loop.add_signal_handler(signal.SIGTERM, self.drain.set)
+        self._loop.add_signal_handler(signal.SIGTERM, self._drain)
+
+    def _drain(self) -> None:
+        self.hurry.set()
+        self.leave.set()
 
     def _read(self) -> None:
         while (message := channel.receive(self._end)) is not None:
             if message == channel.QUIT:
                 self.quit.set()
-            self.drain.set()  # a drain it is, too, when the supervisor is gone
+            if message == channel.RETIRE:
+                self.leave.set()
+            else:
+                self._drain()  # also when the supervisor is gone
             if not message:
                 self._loop.remove_reader(self._end)
                 return
@@ -99,9 +107,10 @@ async def _live(daemon: Daemon, post: Post, log: Logger) -> None:
     worker = daemon.worker(log, Metrics(daemon.name))
     await worker.start(post.sockets)
     channel.send(post.channel, channel.READY)
-    await orders.drain.wait()
+    await orders.leave.wait()
 
-    stopping = asyncio.ensure_future(worker.stop(0.0 if orders.quit.is_set() else post.drain_timeout))
+    grace = 0.0 if orders.quit.is_set() else post.drain_timeout
+    stopping = asyncio.ensure_future(worker.stop(grace, orders.hurry))
     quitting = asyncio.ensure_future(orders.quit.wait())
     # The daemon keeps to the time it is given; the extra second is for one that does not.
     await asyncio.wait(

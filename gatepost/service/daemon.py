@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -29,8 +30,12 @@ class Worker(Protocol):
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Accept connections on *sockets* (bound, listening, non-blocking) from now on."""
 
-    async def stop(self, grace: float) -> None:
-        """Accept no more, finish what is in flight within *grace* seconds, and cut what is left."""
+    async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
+        """Accept no more, finish what is in flight within *grace* seconds, and cut what is left.
+
+        While *hurry* is not set, others serve and nobody waits for the end: a
+        connection on which something may still come need not be closed.
+        """
 
 
 class Daemon(Protocol):

@@ -145,12 +145,19 @@ class Fleet:
         """When a dead worker is to be replaced, on the clock of ``time.monotonic``."""
         return min((g.restart_at for g in self.generations if g.restart_at is not None), default=None)
 
+    def retire(self, generation: Generation) -> None:
+        """Tell *generation* that others serve instead, so that it can go as soon as nobody needs it."""
+        self._dismiss(generation, channel.RETIRE)
+
     def drain(self, generation: Generation) -> None:
         """Tell *generation* to finish and go; nobody is replaced any more."""
+        self._dismiss(generation, channel.DRAIN)
+
+    def _dismiss(self, generation: Generation, order: bytes) -> None:
         generation.restart_at = None
         patience = generation.settings.drain_timeout + self._timing.margin
         for worker in generation.workers:
-            worker.order(channel.DRAIN, time.monotonic() + patience)
+            worker.order(order, time.monotonic() + patience)
         if not generation.workers and generation in self.generations:
             self.generations.remove(generation)
 

@@ -6,7 +6,7 @@ able to fork at any time.
 
 A *generation* is the workers of one state of the configuration. A reload
 starts a new one on the same sockets, and only when all its workers serve is
-the old one told to drain: a new configuration that does not work costs nothing.
+the old one told to retire: a new configuration that does not work costs nothing.
 """
 
 from __future__ import annotations
@@ -307,14 +307,14 @@ class Supervisor:
         self._listeners.keep_only(generation.listeners)
         self._tally.reload_succeeded = True
         self._tally.reloaded = time.time()
-        self._fleet.drain(old)
+        self._fleet.retire(old)
         self._log.event("info", "reloaded", workers=len(generation.workers))
         self._notifier.ready(self._summary(generation))
 
     def _abandon(self, generation: Generation) -> None:
         """The new generation does not work: back to the old one."""
         self._next = None
-        self._fleet.drain(generation)
+        self._fleet.retire(generation)
         self._listeners.keep_only(self._current.listeners)
         try:
             self._page.listen(self._current.settings.metrics)

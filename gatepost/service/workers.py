@@ -50,7 +50,7 @@ class WorkerProcess:
     usage: Usage = NO_USAGE
 
     def order(self, message: bytes, deadline: float) -> None:
-        """Tell it to drain or to quit, and when patience ends."""
+        """Tell it to retire, to drain or to quit, and when patience ends."""
         channel.send(self.channel, message)
         self.draining = True
         self.deadline = deadline if self.deadline is None else min(self.deadline, deadline)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from milters.server import IDLE_GRACE
 from tests.e2e.mx import DAEMON, Mx, activate, holding
 from tests.e2e.support import FRIEND, RESULTS, Traffic, message, nothing_lost, zone_of
 from tests.harness.daemon import Daemon, Installation
@@ -172,6 +174,22 @@ def test_the_next_instance_may_serve_before_the_last_one_has_left(tmp_path: Path
             [delivery] = server.postfix.wait_for_delivery("slow@example.nl")
         assert "dkim=pass" in delivery.values(RESULTS)[0]
         assert not traffic.put_off
+
+
+@pytest.mark.parametrize("engine", ["asyncio", "libmilter"])
+def test_a_session_from_before_a_reload_goes_on(tmp_path: Path, engine: str) -> None:
+    """However long the client takes between its commands: the old worker is not needed elsewhere."""
+    with Mx(tmp_path, {"engine": engine}) as mx:
+        [old] = mx.workers()
+        with Session(mx.postfix.port("mx")) as session:
+            session.become(STRANGER)
+            wait_for(lambda: mx.open_connections() >= 1, "the connection of the smtpd")
+            mx.gatepost.configure({DAEMON: {"engine": engine, "seal": True}})
+            mx.daemon.reload()
+            time.sleep(2 * IDLE_GRACE)  # what a connection without a message is allowed when the daemon stops
+            assert session.send(mx.mail, FRIEND, ["before@example.nl"]).positive
+        assert "gatepost-seal" not in mx.result("before")  # the old worker has had it
+        wait_for(lambda: old.pid not in {worker.pid for worker in mx.workers()}, "the end of the old worker")
 
 
 def test_reloads_under_load(tmp_path: Path) -> None:

@@ -111,8 +111,8 @@ class Server:
         self._started.set()
         await self._end.wait()
 
-    def begin_stop(self, grace: float) -> Any:
-        return asyncio.run_coroutine_threadsafe(self.worker.stop(grace), self.loop)
+    def begin_stop(self, grace: float, hurry: asyncio.Event | None = None) -> Any:
+        return asyncio.run_coroutine_threadsafe(self.worker.stop(grace, hurry), self.loop)
 
     def stop(self, grace: float) -> None:
         if self._thread.is_alive():

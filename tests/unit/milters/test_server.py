@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
+import time
+from concurrent.futures import TimeoutError as FuturesTimeout
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +233,28 @@ def test_stopping_lets_a_message_end(path: Path | None) -> None:
             MilterClient(server.address)
         for other in (idle, silent):
             other.close()
+
+
+def test_where_others_serve_already_a_session_may_go_on(path: Path | None) -> None:
+    with Server(ScriptedHandler(), path) as server:
+        hurry = asyncio.Event()
+        with MilterClient(server.address) as client, MilterClient(server.address) as idle:
+            stopping = server.begin_stop(20, hurry)
+            with pytest.raises(FuturesTimeout):
+                stopping.result(1.5)
+            assert client.send(mail("accept")).disposition == "accept"
+            client.quit()
+            server.loop.call_soon_threadsafe(hurry.set)
+            assert idle.at_end()
+        stopping.result(5)
+
+
+def test_nobody_is_waited_for_to_the_last_moment(path: Path | None) -> None:
+    with Server(ScriptedHandler(), path) as server, MilterClient(server.address) as idle:
+        began = time.monotonic()
+        server.begin_stop(3, asyncio.Event()).result(5)
+        assert 1.4 < time.monotonic() - began < 2.9
+        assert idle.at_end()
 
 
 def test_stopping_waits_no_longer_than_it_may(path: Path | None) -> None:

@@ -54,6 +54,7 @@ class EchoWorker:
     """Answers each line with the greeting, its pid and the line.
 
     ``wait PATH`` is answered once PATH is there; ``hang`` blocks the event loop for good.
+    The greeting "stays" has it stay until it is told to hurry, "dies" ends it at the start.
     """
 
     def __init__(self, greeting: str, metrics: Metrics) -> None:
@@ -71,9 +72,11 @@ class EchoWorker:
             else:
                 self._servers.append(await asyncio.start_server(self._serve, sock=listening))
 
-    async def stop(self, grace: float) -> None:
+    async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
         for server in self._servers:
             server.close()
+        if self._greeting == "stays" and hurry is not None:
+            await hurry.wait()
         if self._busy:
             await asyncio.wait(self._busy, timeout=grace)
 

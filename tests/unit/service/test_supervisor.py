@@ -186,6 +186,19 @@ def test_reload_takes_the_new_configuration(service: Make, tmp_path: Path) -> No
     assert running.metric('gatepost_config_reload_last_successful{daemon="echo"}') == 1
 
 
+def test_only_a_stop_hurries_those_that_a_reload_has_retired(service: Make) -> None:
+    options = {"workers": 1, "drain_timeout": 600}
+    running = service(greeting="stays", options=options, timing=replace(QUICK, watch=60)).start()
+    running.greet("hello")
+    running.kill(signal.SIGHUP)
+    running.wait_log("reloaded")
+    wait_for(lambda: running.ask()[0] == "hello")
+    assert running.metric('gatepost_workers{daemon="echo"}') == 2
+    running.kill(signal.SIGTERM)
+    assert running.ended() == 0
+    assert "old workers are done" not in running.log()
+
+
 def test_reload_changes_sockets_and_workers(service: Make, tmp_path: Path) -> None:
     running = service(options={"socket": [f"unix:{tmp_path}/a", f"unix:{tmp_path}/b"]}).start()
     assert running.ask(path=f"{tmp_path}/a")

@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 from gatepost.cli.asking import add_optional_config, optional_config
 from gatepost.cli.status import FINE, NOT_IN_ORDER, USAGE
-from gatepost.cli.terminal import styled, wrapped
+from gatepost.cli.terminal import styled, visible, wrapped
 from gatepost.config.dkim_settings import DkimSign
 from gatepost.config.settings import Config
-from gatepost.config.words import printable
 from gatepost.dkim.keys.keydata import PrivateKey
 from gatepost.dkim.keys.make import make_ed25519, make_rsa, pem, write_key
 from gatepost.dkim.keys.names import parse_domain, parse_selector
@@ -115,7 +114,7 @@ def main(arguments: argparse.Namespace) -> int:
         return _exists(file)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "no name of a file"
-        return _complain(f"{printable(str(file))}: {why}", NOT_IN_ORDER)
+        return _complain(f"{visible(str(file))}: {why}", NOT_IN_ORDER)
     made = _made(domain, selector, file.absolute(), key, testing=arguments.testing)
     if arguments.json:
         print(json.dumps(_json(made, arguments.testing), indent=2))
@@ -215,7 +214,7 @@ def _json(made: Made, testing: bool) -> dict[str, object]:
 
 def _exists(file: Path) -> int:
     return _complain(
-        f"{printable(str(file))} is there already: choose another --selector, or replace it with --force",
+        f"{visible(str(file))} is there already: choose another --selector, or replace it with --force",
         NOT_IN_ORDER,
     )
 

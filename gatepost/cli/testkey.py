@@ -94,7 +94,7 @@ def main(arguments: argparse.Namespace) -> int:
         return USAGE
     now = time.time()
     reports = asyncio.run(_examined(keys, settings, zone))
-    notes = _notes(keys, configured)
+    notes = _notes(keys, configured, whole=not arguments.names)
     hints = [_hints(report.key, now, arguments.max_age) for report in reports]
     if arguments.json:
         print(json.dumps(_json(reports, hints, notes), indent=2))
@@ -189,8 +189,8 @@ def _hints(key: NamedKey, now: float, max_age: float) -> list[str]:
     return []
 
 
-def _notes(keys: Sequence[NamedKey], configured: Signers) -> list[str]:
-    """What holds for domains as a whole."""
+def _notes(keys: Sequence[NamedKey], configured: Signers, *, whole: bool) -> list[str]:
+    """What holds for domains, and, where all keys were asked for, which of them are not among *keys*."""
     if not configured.keys:
         return []  # what else the domain signs with is not known
     notes = [
@@ -201,7 +201,7 @@ def _notes(keys: Sequence[NamedKey], configured: Signers) -> list[str]:
     notes += [
         f"the key with selector {key.selector} signs for any domain: name the domains to see its records"
         for key in configured.named()
-        if not key.domain and all(each.file != key.file for each in keys)
+        if whole and not key.domain
     ]
     return notes
 

@@ -86,7 +86,7 @@ def judge(key: NamedKey, answer: Answer, *, misplaced: str = "", ttl: float | No
         if public is not None:
             same = any(isinstance(record, KeyRecord) and record.key == public for record in records)
             if not same and not any(isinstance(each, KeyProblem) and each.revoked for each in records):
-                problems.append(_difference(public, texts[0], records[0]))
+                problems += _difference(public, texts[0], records[0])
         if problems:
             status = Status.DIFFERS
     first = next((record for record in records if isinstance(record, KeyRecord)), None)
@@ -151,21 +151,23 @@ def _doubts(record: KeyRecord | KeyProblem) -> list[str]:
     return doubts
 
 
-def _difference(public: PublicKey, text: bytes, record: KeyRecord | KeyProblem) -> str:
+def _difference(public: PublicKey, text: bytes, record: KeyRecord | KeyProblem) -> list[str]:
     """How the one record differs from that of *public*, in plain words."""
     try:
         tags = taglist.parse(text, MAX_RECORD)
     except taglist.TagListError:
-        return "so it cannot be compared with the key"
+        return []  # _flaws has told of it
     published = taglist.squeezed(tags.get(b"p", b"")).decode("latin-1")
     whole = public_text(public)
     kind = tags.get(b"k", b"rsa").decode("latin-1").lower()
     if published == whole:
         if kind != key_type(public):
-            return f"p= is that of the key, but k= is missing or wrong: it has to be {key_type(public)}"
-        return "p= is that of the key, but the other tags keep verifiers from using it"
+            return [f"p= is that of the key, but k= is missing or wrong: it has to be {key_type(public)}"]
+        return ["p= is that of the key, but the other tags keep verifiers from using it"]
     if published and whole.startswith(published):
-        return f"p= is cut off: {len(published)} of its {len(whole)} characters are published"
-    if isinstance(record, KeyRecord) and describe(record.key) != describe(public):
-        return f"the record is of another key: {describe(record.key)}; the file holds {describe(public)}"
-    return "the record is of another key than the file: same kind, other p="
+        return [f"p= is cut off: {len(published)} of its {len(whole)} characters are published"]
+    if isinstance(record, KeyProblem):
+        return ["its p= is not that of the key"]
+    if describe(record.key) != describe(public):
+        return [f"the record is of another key: {describe(record.key)}; the file holds {describe(public)}"]
+    return ["the record is of another key than the file: same kind, other p="]

@@ -16,7 +16,7 @@ from gatepost.dns.budget import Budget
 from gatepost.dns.cache import Cache, Key
 from gatepost.dns.client import Client
 from gatepost.dns.response import RECORD_TYPES, AliasError, extend
-from gatepost.dns.servers import Servers, server, system_servers
+from gatepost.dns.servers import RESOLV_CONF, Servers, SystemServers, server
 from gatepost.dns.wire import Question
 from gatepost.dns.zone import Zone
 
@@ -71,21 +71,20 @@ class Resolver:
         self._flights: dict[Key, asyncio.Task[Answer]] = {}
         self._closed = False
         self._trouble = ""
-        self._client = Client(self._servers(clock))
+        self._servers = self._choose(clock)
+        self._client = Client(self._servers)
 
-    def _servers(self, clock: Callable[[], float]) -> Servers:
-        """Those to ask; without any, ``_trouble`` says why."""
+    def _choose(self, clock: Callable[[], float]) -> Servers:
+        """Those to ask; ``_trouble`` says why, should there be none."""
+        if not self._settings.nameservers and self._zone is None:
+            self._trouble = f"no usable nameserver in {RESOLV_CONF}"
+            return SystemServers(clock, RESOLV_CONF)
         usable = []
         for each in self._settings.nameservers:
             try:
                 usable.append(server(each.host, each.port))
             except ValueError as error:
                 self._trouble = f"no usable nameserver: {error}"
-        if not self._settings.nameservers and self._zone is None:
-            usable = system_servers()
-            self._trouble = "no usable nameserver in /etc/resolv.conf"
-        if usable:
-            self._trouble = ""
         return Servers(usable, clock)
 
     def cached(self, name: str, rdtype: str) -> Answer | None:
@@ -178,7 +177,7 @@ class Resolver:
                     continue
                 if not self._settings.nameservers:
                     return Answer(Outcome.NXDOMAIN, detail="not in the zone file"), 0.0
-            if self._trouble:
+            if not self._servers.order():
                 return Answer(Outcome.SERVFAIL, detail=self._trouble), 0.0
             response = await self._client.ask(Question(chain[-1], _TYPES[rdtype]), deadline)
             ttl = min(ttl, response.ttl)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ DNS_PORT = 53
 
 AVOIDED_SECONDS = 10.0
 """How long a server that did not answer is asked after the others."""
+
+REREAD_SECONDS = 1.0
+"""How long resolv.conf(5) is taken to be as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +92,36 @@ class Servers:
         """Take *which* back into its place."""
         if self._avoided:
             self._avoided.pop(which, None)
+
+
+class SystemServers(Servers):
+    """The servers of resolv.conf(5) as it is now, not as it was at the start.
+
+    While a host boots there may be none in it yet, and whoever gives the host
+    its address later writes others.
+    """
+
+    __slots__ = ("_look_due", "_path", "_seen")
+
+    def __init__(self, clock: Callable[[], float], path: Path = RESOLV_CONF) -> None:
+        super().__init__((), clock)
+        self._path = path
+        self._seen: tuple[int, int, int] | None = None
+        self._look_due = clock()
+
+    def order(self) -> tuple[Server, ...]:
+        """As for any servers, from the file's present content."""
+        if self._clock() >= self._look_due:
+            self._look_due = self._clock() + REREAD_SECONDS
+            self._look()
+        return super().order()
+
+    def _look(self) -> None:
+        try:
+            status = os.stat(self._path)
+        except OSError:
+            return  # those that it named last are better than none, here and below
+        seen = (status.st_mtime_ns, status.st_size, status.st_ino)
+        if seen != self._seen:
+            self._seen = seen
+            self._all = tuple(dict.fromkeys(system_servers(self._path))) or self._all

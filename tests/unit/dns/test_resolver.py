@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from gatepost.config.sections import Dns
 from gatepost.dns import resolver as resolver_module
+from gatepost.dns import servers as servers_module
 from gatepost.dns.answer import Answer, Outcome
 from gatepost.dns.resolver import Resolver
-from gatepost.dns.servers import AVOIDED_SECONDS
+from gatepost.dns.servers import AVOIDED_SECONDS, REREAD_SECONDS
 from gatepost.dns.zone import parse_zone
 from tests.harness.dns_server import DnsServer, ZoneData
 from tests.unit.dns.support import LOOPS, Clock, run, settings
@@ -313,11 +314,26 @@ def test_ipv6_servers_over_udp_and_tcp() -> None:
             assert run(ask(settings(server), name)).outcome is Outcome.FOUND
 
 
-def test_no_server_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolver_module, "system_servers", list)
-    answer = run(ask(settings(), "example.org"))
-    assert answer.outcome is Outcome.SERVFAIL
-    assert "resolv.conf" in answer.detail
+def test_no_server_until_the_network_is_up(
+    served: DnsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "resolv.conf"
+    monkeypatch.setattr(resolver_module, "RESOLV_CONF", file)
+    here = servers_module.server(served.host, served.port)  # the file can name no port
+    monkeypatch.setattr(servers_module, "system_servers", lambda path: [here] * len(path.read_text().split()))
+    clock = Clock()
+
+    async def scenario() -> None:
+        resolver = Resolver(settings(), clock=clock)
+        answer = await resolver.lookup("mail.example.org", "A")
+        assert answer.outcome is Outcome.SERVFAIL
+        assert answer.detail == f"no usable nameserver in {file}"
+        file.write_text("nameserver")
+        clock.now += REREAD_SECONDS
+        assert (await resolver.lookup("mail.example.org", "A")).outcome is Outcome.FOUND
+        await resolver.close()
+
+    run(scenario())
 
 
 def test_a_server_that_is_no_address() -> None:

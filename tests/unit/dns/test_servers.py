@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from gatepost.dns.servers import AVOIDED_SECONDS, Servers, server, system_servers
+from gatepost.dns.servers import (
+    AVOIDED_SECONDS,
+    REREAD_SECONDS,
+    Servers,
+    SystemServers,
+    server,
+    system_servers,
+)
 from tests.unit.dns.support import Clock
 
 
@@ -39,6 +46,30 @@ def test_nothing_but_nameservers_is_read(tmp_path: Path) -> None:
 
 def test_no_file_names_no_servers(tmp_path: Path) -> None:
     assert system_servers(tmp_path / "resolv.conf") == []
+
+
+def test_a_changed_file_names_others(tmp_path: Path) -> None:
+    file = tmp_path / "resolv.conf"
+    clock = Clock()
+    servers = SystemServers(clock, file)
+
+    def hosts() -> list[str]:
+        clock.now += REREAD_SECONDS
+        return [each.host for each in servers.order()]
+
+    assert hosts() == []
+    file.write_text("nameserver 192.0.2.1\nnameserver 192.0.2.2\n")
+    assert hosts() == ["192.0.2.1", "192.0.2.2"]
+    servers.silent(servers.order()[0])
+    assert hosts() == ["192.0.2.2", "192.0.2.1"]
+    file.write_text("nameserver 192.0.2.1\nnameserver 192.0.2.33\n")
+    assert hosts() == ["192.0.2.33", "192.0.2.1"]
+    servers.answered(server("192.0.2.1"))
+    assert hosts() == ["192.0.2.1", "192.0.2.33"]
+    file.write_text("")
+    assert hosts() == ["192.0.2.1", "192.0.2.33"]
+    file.unlink()
+    assert hosts() == ["192.0.2.1", "192.0.2.33"]
 
 
 def test_silent_servers_are_asked_last_for_a_while() -> None:

@@ -23,7 +23,9 @@ def load_or_create(path: Path, group: int | None = None) -> bytes:
     """Read the secret, and make one first if there is no such file.
 
     *group* is the number of the group that a new file, and the directory made
-    for it, belong to: that of the daemons, where the caller is still root.
+    for it, belong to: that of the daemons, where the caller is still root. Root
+    without a *group* (checking what others run) gives the file to whoever owns
+    the directory.
 
     A new file has mode 0640 and comes into being whole: of several daemons
     that start at once, one makes it and all read the same. A missing directory
@@ -90,6 +92,8 @@ def _create(path: Path, group: int | None) -> None:
     try:
         with open(descriptor, "wb") as file:
             os.fchmod(descriptor, 0o640)  # whatever the umask
+            if group is None:
+                _leave_to_owner(descriptor, path.parent)
             _give(descriptor, group)
             file.write(secrets.token_bytes(LENGTH))
             file.flush()
@@ -104,3 +108,9 @@ def _create(path: Path, group: int | None) -> None:
 def _give(place: Path | int, group: int | None) -> None:
     if group is not None and os.geteuid() == 0:
         os.chown(place, -1, group)
+
+
+def _leave_to_owner(descriptor: int, directory: Path) -> None:
+    status = os.stat(directory)
+    if os.geteuid() == 0 and status.st_uid != 0:
+        os.chown(descriptor, status.st_uid, status.st_gid)

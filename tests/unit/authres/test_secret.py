@@ -53,6 +53,15 @@ def test_daemons_that_start_at_once_agree(tmp_path: Path, monkeypatch: pytest.Mo
     assert os.listdir(tmp_path) == ["seal.key"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
+def test_root_makes_it_for_those_whose_directory_it_is(tmp_path: Path) -> None:
+    """An administrator who checks the configuration before the first start must not keep the daemons out."""
+    os.chown(tmp_path, 65534, 65533)
+    load_or_create(tmp_path / "seal.key")
+    status = (tmp_path / "seal.key").stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (65534, 65533, 0o640)
+
+
 def write(path: Path, content: bytes, mode: int = 0o640) -> Path:
     path.write_bytes(content)
     path.chmod(mode)

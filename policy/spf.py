@@ -46,7 +46,7 @@ _TOO_LATE_TO_WRITE = "END-OF-MESSAGE"
 class Tools:
     """What the service works with; everything that touches the outside is passed in here.
 
-    ``new_budget`` starts the DNS allowance of one message. ``clock`` gives the
+    ``new_budget`` starts the DNS allowance of one check. ``clock`` gives the
     time in seconds since 1970. ``dmarc_enforces`` says that a DMARC daemon in
     mode enforce looks at the same mail.
     """
@@ -126,13 +126,14 @@ class SpfHandler:
 
     def _checks(self, request: Request) -> tuple[Check | None, Check | None]:
         """What is to be checked: HELO, and MAIL FROM unless it is empty."""
-        budget = self._tools.new_budget()
         helo, sender = _octets(request.helo), _octets(request.sender)
 
         def check(mail_from: bytes) -> Check:
             return Check(
                 self._tools.resolver,
-                budget,
+                # Each has its own: what a stranger's HELO costs must not cut short the check of the sender,
+                # whose failure would become a temporary error.
+                self._tools.new_budget(),
                 request.client_address,
                 helo,
                 mail_from,

@@ -10,7 +10,7 @@ from gatepost.authres.seal import Sealer
 from gatepost.config.addresses import SocketAddress
 from gatepost.config.sections import Dns
 from gatepost.config.spf_settings import Spf
-from gatepost.dns.answer import Answer
+from gatepost.dns.answer import Answer, Outcome
 from gatepost.dns.budget import Budget
 from gatepost.log import Logger
 from gatepost.metrics import Metrics
@@ -51,6 +51,8 @@ class ZoneResolver:
 
     async def lookup(self, name: str, rdtype: str, budget: Budget | None = None) -> Answer:
         self.questions.append((name, rdtype))
+        if budget is not None and budget.spend():
+            return Answer(Outcome.TIMEOUT)
         await asyncio.sleep(0)
         return answer(self.zone, name, rdtype)
 
@@ -69,12 +71,13 @@ class Service:
         self.metrics = Metrics("spf")
         enforces = options.pop("dmarc_enforces", False)
         trusted = options.pop("trusted", networks("10.0.0.0/8"))
+        dns = Dns(message_queries=options.pop("message_queries", 100))
         tools = Tools(
             authserv_id=ID,
             trusted=trusted,
             sealer=SEALER,
             resolver=self.resolver,  # type: ignore[arg-type]
-            new_budget=lambda: Budget(Dns()),
+            new_budget=lambda: Budget(dns),
             log=log or Logger("error"),
             metrics=self.metrics,
             dmarc_enforces=enforces,

@@ -392,3 +392,21 @@ def test_counts() -> None:
     assert service.counted("gatepost_results_total", method="spf-helo", result="softfail") == 1
     assert service.counted("gatepost_messages_total", verdict="reject") == 1
     assert service.counted("gatepost_messages_total", verdict="accept") == 1
+
+
+def test_a_costly_helo_uses_up_no_questions_of_the_sender() -> None:
+    zone = {
+        # Five look-ups of ten addresses each, at a name that a stranger chooses.
+        "costly.example": [{"TXT": "v=spf1 " + " ".join(f"mx:m{i}.costly.example" for i in range(5)) + " -all"}],
+        **{
+            f"m{i}.costly.example": [{"MX": (n, f"h{n}.m{i}.costly.example")} for n in range(10)]
+            for i in range(5)
+        },
+        **{f"h{n}.m{i}.costly.example": [{"A": "198.51.100.1"}] for i in range(5) for n in range(10)},
+        # And a sender that is not the stranger's, whose record takes longer to read.
+        "bank.example": [{"TXT": "v=spf1 include:i0.bank.example -all"}],
+        **{f"i{i}.bank.example": [{"TXT": f"v=spf1 include:i{i + 1}.bank.example ?all"}] for i in range(8)},
+        "i8.bank.example": [{"TXT": "v=spf1 ?all"}],
+    }
+    service = Service(zone, knows=False, helo_reject="never", message_queries=50)
+    assert code(service.ask(helo_name="costly.example", sender="bob@bank.example")) == REFUSED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Iterable
+from types import FrameType
 
 
 class Wakeup:
@@ -14,8 +15,13 @@ class Wakeup:
         self.reader, self._writer = socket.socketpair()
         for end in self.ends:
             end.setblocking(False)
-        self._before = {number: signal.signal(number, lambda _number, _frame: None) for number in numbers}
+        self._arrived: set[int] = set()
+        self._before = {number: signal.signal(number, self._note) for number in numbers}
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        # What wakes us is a byte; should there be no room for it, the signal is not lost.
+        self._arrived.add(number)
 
     @property
     def ends(self) -> tuple[socket.socket, socket.socket]:
@@ -25,9 +31,12 @@ class Wakeup:
     def arrived(self) -> set[int]:
         """The signals that came since the last call; several of one kind count as one."""
         try:
-            return set(self.reader.recv(4096))
+            while len(self.reader.recv(4096)) == 4096:
+                pass
         except BlockingIOError:
-            return set()
+            pass
+        arrived, self._arrived = self._arrived, set()
+        return arrived
 
     def close(self) -> None:
         """Let the signals do again what they did before."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 import selectors
+import signal
 import socket
 from pathlib import Path
 from typing import cast
@@ -19,6 +21,7 @@ from gatepost.service.fleet import Fleet, Timing
 from gatepost.service.notify import Notifier
 from gatepost.service.scratch import make_directory, remove_directory
 from gatepost.service.status import Tally
+from gatepost.service.wakeup import Wakeup
 from gatepost.service.watch import Watch
 from gatepost.service.workers import Generation, WorkerProcess, cause, lowest_free
 
@@ -213,3 +216,16 @@ def test_scratch_directory(tmp_path: Path) -> None:
     remove_directory(made)
     with pytest.raises(ServiceError, match="cannot make a directory"):
         make_directory("x", {"RUNTIME_DIRECTORY": str(tmp_path / "missing")}, None)
+
+
+def test_no_signal_is_lost_in_a_storm() -> None:
+    wakeup = Wakeup([signal.SIGUSR1, signal.SIGUSR2])
+    try:
+        for _ in range(2000):  # more than there is room for
+            signal.raise_signal(signal.SIGUSR1)
+        signal.raise_signal(signal.SIGUSR2)
+        assert wakeup.arrived() == {signal.SIGUSR1, signal.SIGUSR2}
+        assert wakeup.arrived() == set()
+        assert not select.select([wakeup.reader], [], [], 0)[0]
+    finally:
+        wakeup.close()

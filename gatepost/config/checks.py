@@ -11,7 +11,7 @@ from gatepost.config.dkim_settings import DkimSign
 from gatepost.config.document import Path
 from gatepost.config.greylist_settings import Greylist
 from gatepost.config.host import Host
-from gatepost.config.sections import Daemon
+from gatepost.config.sections import Daemon, Limits
 from gatepost.config.settings import Config
 from gatepost.config.spf_settings import Spf
 from gatepost.config.types import SocketAddress
@@ -19,6 +19,12 @@ from gatepost.config.words import quoted
 
 _POSTFIX_PATIENCE = 30.0
 """Seconds that Postfix waits for a milter's answer (milter_command_timeout)."""
+_POSTFIX_PATIENCE_WITH_POLICY = 100.0
+"""Seconds that Postfix waits for a policy service's answer (smtpd_policy_service_timeout)."""
+_POSTFIX_SILENCE = 300.0
+"""Seconds for which Postfix lets a client be silent (smtpd_timeout), and itself is."""
+_POSTFIX_PACKET = 65536
+"""Octets of the largest packet that Postfix sends to a milter (MILTER_CHUNK_SIZE and the command)."""
 
 
 class Finding(NamedTuple):
@@ -42,6 +48,26 @@ def warn_common(config: Config, authserv_id_given: bool) -> Iterator[Finding]:
     if not authserv_id_given and "." not in config.authserv_id:
         text = f"not given, and this host has only a short name, {config.authserv_id}:"
         yield Finding(("authserv_id",), f'{text} add such as "authserv_id: mail.example.nl"')
+    for name, daemon in config.daemons.items():
+        limits: Path = ("daemons", name, "limits")
+        warnings = _policy_limits if isinstance(daemon, Spf | Greylist) else _milter_limits
+        for option, text in warnings(daemon.limits):
+            yield Finding((*limits, option), text)
+
+
+def _policy_limits(limits: Limits) -> Iterator[tuple[str, str]]:
+    if limits.answer_timeout >= _POSTFIX_PATIENCE_WITH_POLICY:
+        yield "answer_timeout", "Postfix waits 100s for an answer, and then defers the mail: take less"
+
+
+def _milter_limits(limits: Limits) -> Iterator[tuple[str, str]]:
+    if limits.packet < _POSTFIX_PACKET:
+        yield "packet", "Postfix sends 64k of a body at once: with less, larger mail is put off"
+    if limits.idle_timeout < _POSTFIX_SILENCE:
+        text = (
+            "Postfix is silent for as long as its client may be, 5m: with less, slow clients' mail is put off"
+        )
+        yield "idle_timeout", text
 
 
 def check_daemons(daemons: Mapping[str, Daemon], host: Host) -> Iterator[Finding]:
@@ -72,7 +98,9 @@ def _no_group(group: str) -> str:
 
 def _libmilter(at: Path, daemon: Daemon, host: Host) -> Iterator[Finding]:
     if isinstance(daemon, Spf | Greylist):
-        text = "libmilter is for milters; this is a policy service, which has one engine: leave the option out"
+        text = (
+            "libmilter is for milters; this is a policy service, which has one engine: leave the option out"
+        )
         yield Finding((*at, "engine"), text)
         return
     if not host.has_pymilter():

@@ -18,6 +18,7 @@ from gatepost.service.peer import Peer
 if TYPE_CHECKING:
     from gatepost.config.sections import Limits
 
+_MIN_WATCH_INTERVAL = 0.02
 _MAX_WATCH_INTERVAL = 15.0
 _ACCEPT_PAUSE = 1.0
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -49,7 +50,7 @@ class Acceptor(ABC):
         self._watch: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
         shortest = min(limits.idle_timeout, limits.partial_timeout)
-        self._watch_interval = min(shortest / 4, _MAX_WATCH_INTERVAL)
+        self._watch_interval = max(_MIN_WATCH_INTERVAL, min(shortest / 4, _MAX_WATCH_INTERVAL))
 
     @abstractmethod
     def peer(self, sock: socket.socket) -> Peer:

@@ -270,6 +270,24 @@ def test_a_fault_behind_an_alias_is_where_it_was_written() -> None:
                 " a time below 30s is better"
             ],
         ),
+        (VERIFY + "    limits: {packet: 64k, idle_timeout: 5m, answer_timeout: 5m}", []),
+        (
+            VERIFY + "    limits: {packet: 32k, idle_timeout: 30s}",
+            [
+                "4:14: daemons.dkim-verify.limits.packet: Postfix sends 64k of a body at once:"
+                " with less, larger mail is put off",
+                "4:27: daemons.dkim-verify.limits.idle_timeout: Postfix is silent for as long as its client"
+                " may be, 5m: with less, slow clients' mail is put off",
+            ],
+        ),
+        ("daemons:\n  spf: {socket: inet:1, limits: {packet: 1, idle_timeout: 1s, answer_timeout: 99s}}", []),
+        (
+            "daemons:\n  spf: {socket: inet:1, limits: {answer_timeout: 100s}}",
+            [
+                "2:34: daemons.spf.limits.answer_timeout: Postfix waits 100s for an answer,"
+                " and then defers the mail: take less"
+            ],
+        ),
     ],
 )
 def test_warnings(text: str, warnings: list[str]) -> None:

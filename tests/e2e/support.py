@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -125,13 +126,16 @@ class Traffic:
     does. A mail that is put off (4yz), or whose connection broke, is sent again
     until it is taken. ``accepted`` lists the numbers that were taken, ``put_off``
     and ``refused`` count the replies that were not positive, by their text.
+    Mail that is put off comes again after *pause* seconds: sooner than that of a
+    server out there.
     """
 
-    def __init__(self, send: Callable[[int], Reply], clients: int = 4) -> None:
+    def __init__(self, send: Callable[[int], Reply], clients: int = 4, pause: float = 0.05) -> None:
         self.accepted: list[int] = []
         self.put_off: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self._send = send
+        self._pause = pause
         self._numbers = itertools.count(1)
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._client, daemon=True) for _ in range(clients)]
@@ -140,8 +144,7 @@ class Traffic:
         while not self._over.is_set():
             number = next(self._numbers)
             while not self._sent(number):
-                # As a server out there would come again, only sooner.
-                self._over.wait(0.05)
+                time.sleep(self._pause)
             self._over.wait(0.01)
 
     def _sent(self, number: int) -> bool:

@@ -19,6 +19,7 @@ from tests.harness.daemon import Daemon, Installation
 from tests.harness.ports import LOOPBACK
 from tests.harness.postfix import Postfix, Smtpd
 from tests.harness.smtp import STRANGER, RefusedError, Session, deliver
+from tests.harness.waiting import wait_for
 
 GOOD, BAD, BERT = "bob@good.example.org", "bob@bad.example.org", "bert@example.nl"
 ZONE = {
@@ -100,16 +101,50 @@ def test_over_a_socket(site: Site, kind: str) -> None:
     assert counted['gatepost_message_seconds_count{daemon="spf"}'] == 2
 
 
-def test_started_by_spawn(site: Site) -> None:
-    installation = Installation(site.directory, {"spf": {}}, site.common)
-    secret = site.directory / "seal.key"
+def spawned(installation: Installation, name: str) -> Spawned:
+    """The daemon as spawn(8) starts it, for ``check_policy_service unix:private/NAME``."""
+    secret = installation.file.with_name("seal.key")
     secret.write_bytes(b"x" * 32)
     secret.chmod(0o600)
     shutil.chown(secret, "nobody")
     python = f"/usr/bin/env PYTHONPATH={ROOT} {sys.executable}"
-    command = f"{python} -m gatepost run spf --stdio --config {installation.file}"
-    with mx("unix:private/spf", Spawned(name="spf", command=command)) as postfix:
+    return Spawned(name=name, command=f"{python} -m gatepost run {name} --stdio --config {installation.file}")
+
+
+def test_started_by_spawn(site: Site) -> None:
+    installation = Installation(site.directory, {"spf": {}}, site.common)
+    with mx("unix:private/spf", spawned(installation, "spf")) as postfix:
         judges(postfix)
+
+
+def test_greylisting_started_by_spawn(site: Site) -> None:
+    """Each connection has a process of its own; they share the file."""
+    place = site.directory / "state"
+    place.mkdir()
+    shutil.chown(place, "nobody")
+    options = {"store": str(place / "greylist.sqlite"), "delay": 1}
+    installation = Installation(site.directory, {"greylist": options}, site.common)
+    with mx("unix:private/greylist", spawned(installation, "greylist")) as postfix:
+        with Session(postfix.port("mx")) as first:
+            first.become(STRANGER)
+            with pytest.raises(RefusedError, match=r"RCPT: 450 4\.2\.0 .* Greylisted"):
+                first.envelope(GOOD, [BERT])
+            # The first smtpd stays connected to its process; another one has to be asked.
+            wait_for(lambda: taken(postfix), "the end of the delay")
+        [delivery] = postfix.wait_for_delivery(BERT)
+        assert " seconds by gatepost at mail.example.nl; " in delivery.values("X-Greylist")[0]
+        assert "warning: problem talking" not in postfix.log()
+
+
+def taken(postfix: Postfix) -> bool:
+    """Whether mail is taken now."""
+    try:
+        send(postfix, GOOD)
+    except RefusedError as refused:
+        if "Greylisted" not in refused.reply.text:
+            raise
+        return False
+    return True
 
 
 @pytest.fixture

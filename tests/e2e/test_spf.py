@@ -23,6 +23,8 @@ ZONE: Mapping[str, Any] = {
     "example.org": [{"TXT": "v=spf1 ip4:192.0.2.10 -all exp=why.example.org"}],
     "why.example.org": [{"TXT": "%{i} is not one of ours"}],
     "mx.example.org": [{"TXT": "v=spf1 ip4:192.0.2.10 ?all"}],
+    "none-of-it.example.org": [{"TXT": "v=spf1 -all"}],
+    "ill.example.org": ["SERVFAIL"],
 }
 
 
@@ -38,7 +40,7 @@ def arranged(kind: str, policy: str, verify: str, stamp: str) -> Layout:
 @pytest.fixture(scope="module", params=["A", "B", "C"])
 def layout(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Layout]:
     sections: Mapping[str, Any] = {
-        "spf": {},
+        "spf": {"temperror_defer": True},
         "dkim-verify": {"verify_local": request.param == "B"},
         "dmarc-stamp": {"kind": "dmarc", "mode": "stamp"},
     }
@@ -100,6 +102,35 @@ def test_the_field_arrives(
     layout.receive(message(name), sender, recipients, client=FRIEND)
     for recipient in recipients:
         assert spf_of(layout, recipient) == results
+
+
+@pytest.mark.parametrize("count", [1, 2, 50])
+def test_one_field_whatever_the_number_of_recipients(layout: Layout, count: int) -> None:
+    recipients = [f"one.of.{count}.{number}@example.nl" for number in range(count)]
+    layout.receive(message(f"to-{count}"), "bob@example.org", recipients, client=FRIEND)
+    for recipient in recipients:
+        [delivery] = layout.postfix.wait_for_delivery(recipient)
+        assert "".join(delivery.values("Authentication-Results")).count("spf=pass smtp.mailfrom=") == 1
+
+
+@pytest.mark.parametrize("sender", ["bob@example.org", ""])
+def test_a_failure_of_helo_is_refused(layout: Layout, sender: str) -> None:
+    liar = Client("192.0.2.10", "mx.example.org", "none-of-it.example.org")
+    with pytest.raises(RefusedError) as refused:
+        layout.receive(message("helo"), sender, [BERT], client=liar)
+    assert refused.value.stage.startswith("RCPT")
+    assert refused.value.reply.code == 550
+    assert "5.7.23" in refused.value.reply.text
+    assert "SPF fail for HELO: none-of-it.example.org" in refused.value.reply.text
+
+
+def test_a_sender_that_cannot_be_checked_now_is_put_off(layout: Layout) -> None:
+    with pytest.raises(RefusedError) as refused:
+        layout.receive(message("ill"), "bob@ill.example.org", [BERT], client=FRIEND)
+    assert refused.value.stage.startswith("RCPT")
+    assert refused.value.reply.code == 451
+    assert "4.7.24" in refused.value.reply.text
+    assert "SPF temperror for MAIL FROM" in refused.value.reply.text
 
 
 def test_a_failure_is_refused_in_the_session(layout: Layout) -> None:

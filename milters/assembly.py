@@ -35,7 +35,7 @@ from gatepost.service.daemon import Worker
 from gatepost.suffixes import organizational_domain_by_list, public_suffix_test
 from milters import dkim_sign, dkim_verify, dmarc
 from milters.handler import Handler
-from milters.key_ages import KeyAges
+from milters.key_ages import MOST, KeyAges
 from milters.libmilter import LibmilterWorker
 from milters.server import MilterWorker
 
@@ -155,7 +155,7 @@ def dkim_sign_daemon(config: Config, name: str, settings: DkimSign) -> MilterDae
         )
         return _Served(dkim_sign.DkimSignHandler(name, settings, tools))
 
-    ages = KeyAges(name, settings.keys)
+    ages = KeyAges(name, keys.places(MOST))
     return MilterDaemon(name, settings, serve, keys.watched_files(), keys.check_all, ages.collect)
 
 

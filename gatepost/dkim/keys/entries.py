@@ -20,7 +20,7 @@ from gatepost.dkim.keys.names import (
     superdomains,
 )
 from gatepost.dkim.keys.report import Report
-from gatepost.dkim.keys.source import Explanation, NamedKey
+from gatepost.dkim.keys.source import Explanation, KeyPlace, NamedKey
 from gatepost.dkim.signing_key import KeyUnavailableError, SigningKey
 
 if TYPE_CHECKING:
@@ -93,10 +93,13 @@ class KeyEntries:
             return Explanation(True, ", ".join(places))
         return Explanation(False, f"none of the {len(self._rules)} entries of keys is for this sender")
 
+    def places(self) -> Iterator[KeyPlace]:
+        """The file of every entry."""
+        return (KeyPlace(rule.domain, rule.selector, rule.path) for rule in self._rules)
+
     def named(self) -> Iterator[NamedKey]:
         """The key of every entry."""
-        for rule in self._rules:
-            yield self._cache.named(rule.domain, rule.selector, rule.path)
+        return (self._cache.named(*place) for place in self.places())
 
     def check_all(self) -> list[Problem]:
         """Read every key."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from gatepost.dkim.keys.keyfile import KeyFileError, KeyFileMissingError
 from gatepost.dkim.keys.names import identity_for, parse_domain, parse_selector
 from gatepost.dkim.keys.patterns import SenderPatterns
 from gatepost.dkim.keys.report import Report
-from gatepost.dkim.keys.source import Explanation, NamedKey
+from gatepost.dkim.keys.source import Explanation, KeyPlace, NamedKey
 from gatepost.dkim.signing_key import KeyUnavailableError, SigningKey
 
 _SUFFIXES = (".pem", ".private")
@@ -72,6 +73,12 @@ class KeyList:
         if lines:
             return Explanation(True, ", ".join(f"{self._file}:{line}" for line in lines))
         return Explanation(False, f"none of the {len(self._rows)} lines in {self._file} is for this sender")
+
+    def places(self) -> Iterator[KeyPlace]:
+        """The file of every line."""
+        for row in self._rows:
+            names = (row.path, *(row.path + suffix for suffix in _SUFFIXES))
+            yield KeyPlace(row.domain, row.selector, next(filter(os.path.exists, names), row.path))
 
     def named(self) -> Iterator[NamedKey]:
         """The key of every line."""

@@ -15,7 +15,7 @@ from gatepost.dkim.keys.keycache import KeyCache
 from gatepost.dkim.keys.keyfile import KeyFileError, KeyFileMissingError
 from gatepost.dkim.keys.names import identity_for, is_file_name, parse_domain, parse_selector
 from gatepost.dkim.keys.report import Report
-from gatepost.dkim.keys.source import Explanation, NamedKey
+from gatepost.dkim.keys.source import Explanation, KeyPlace, NamedKey
 from gatepost.dkim.signing_key import KeyUnavailableError, SigningKey
 
 DOMAIN = "{domain}"
@@ -117,16 +117,20 @@ class KeyPath:
             pass  # there is a key for the sender; find tells what is wrong with it
         return Explanation(True, f"key_path: {path}")
 
-    def named(self) -> Iterator[NamedKey]:
-        """The keys that check_all reads, with the domain that their path says."""
+    def places(self) -> Iterator[KeyPlace]:
+        """The files that check_all reads, with the domain that their path says."""
         for domain, (selector, _) in self._map.selectors.items():
-            yield self._cache.named(domain, selector, self._path(domain, selector))
+            yield KeyPlace(domain, selector, self._path(domain, selector))
         first, *rest = re.escape(self._template.replace(SELECTOR, self._selector)).split(re.escape(DOMAIN))
         pattern = re.compile(first + "([^/]+)" + r"\1".join(rest))
         for path in sorted(self._files()):
             match = pattern.fullmatch(path)
             if match and is_file_name(match[1]) and match[1] not in self._map.selectors:
-                yield self._cache.named(match[1], self._selector, path)
+                yield KeyPlace(match[1], self._selector, path)
+
+    def named(self) -> Iterator[NamedKey]:
+        """The keys that check_all reads, with the domain that their path says."""
+        return (self._cache.named(*place) for place in self.places())
 
     def check_all(self) -> list[Problem]:
         """Read the keys of all domains in the selector map, and all files that bear the default selector."""

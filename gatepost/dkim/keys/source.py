@@ -37,6 +37,14 @@ class NamedKey(NamedTuple):
     problem: str = ""
 
 
+class KeyPlace(NamedTuple):
+    """Where a key lies, or should: d= ("" for the sender's own), s=, and the file."""
+
+    domain: str
+    selector: str
+    file: str
+
+
 class Source(Protocol):
     """One option's rules. Senders are a local part as it came, and a domain as A-labels in lower case."""
 
@@ -45,6 +53,9 @@ class Source(Protocol):
 
     def explain(self, local_part: str, domain: str) -> Explanation:
         """Which rule fits the sender, or why none does."""
+
+    def places(self) -> Iterable[KeyPlace]:
+        """Where every key lies that can be named beforehand. Reads none."""
 
     def named(self) -> Iterable[NamedKey]:
         """Every key that can be named beforehand, as check_all reads them."""

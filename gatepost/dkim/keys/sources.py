@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from gatepost.dkim.keys.keylist import KeyList
 from gatepost.dkim.keys.names import is_file_name, parse_identity, parse_selector
 from gatepost.dkim.keys.path_template import KeyPath, SelectorMap, parse_template, read_selector_map
 from gatepost.dkim.keys.report import Report
-from gatepost.dkim.keys.source import NamedKey, Source
+from gatepost.dkim.keys.source import KeyPlace, NamedKey, Source
 from gatepost.dkim.keys.tables import Tables
 from gatepost.dkim.signing_key import SigningKey
 from gatepost.dns.names import LONGEST_NAME
@@ -60,6 +61,15 @@ class KeySources:
                 return text
             reasons.append(text)
         return "; ".join(reasons)
+
+    def places(self, most: int) -> list[KeyPlace]:
+        """Where the first *most* keys lie that can be named beforehand, each pair of d= and s= once. Reads none."""
+        found: dict[tuple[str, str], KeyPlace] = {}
+        for place in chain.from_iterable(source.places() for source in self._sources):
+            if len(found) == most:
+                break
+            found.setdefault((place.domain, place.selector), place)
+        return list(found.values())
 
     def named(self) -> list[NamedKey]:
         """Every key that can be named beforehand, each pair of d= and s= once: the first source decides."""

@@ -14,7 +14,7 @@ from gatepost.dkim.keys.keytable import SENDERS_DOMAIN, KeyRow, read_key_table
 from gatepost.dkim.keys.names import identity_for
 from gatepost.dkim.keys.report import Report
 from gatepost.dkim.keys.signingtable import SigningRow, read_signing_table
-from gatepost.dkim.keys.source import Explanation, NamedKey
+from gatepost.dkim.keys.source import Explanation, KeyPlace, NamedKey
 from gatepost.dkim.signing_key import KeyUnavailableError, SigningKey
 
 _IN_LINE = "the key in this line"
@@ -88,6 +88,14 @@ class Tables:
         if not with_key:
             return Explanation(True, self._no_row(rules[0]))
         return Explanation(True, ", ".join(f"{self._place}:{rule.line}" for rule in with_key))
+
+    def places(self) -> Iterator[KeyPlace]:
+        """The file of every row; the table's own for a key that stands in it."""
+        for row in self._keys:
+            if not row.is_path:
+                yield KeyPlace(row.domain, row.selector, self._keys.file)
+            elif SENDERS_DOMAIN not in row.data:
+                yield KeyPlace(row.domain, row.selector, row.data)
 
     def named(self) -> Iterator[NamedKey]:
         """The key of every row whose place does not depend on the sender."""

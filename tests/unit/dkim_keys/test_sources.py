@@ -112,3 +112,23 @@ def test_a_refused_change_is_told_once(tmp_path: Path, keys: Keys) -> None:
     clock.now += 10
     assert names(found, "anna@a.example") == [("a.example", "dkim", "")]
     assert [error.path for error in found.refused_changes()] == [path]
+
+
+def test_where_the_keys_lie_is_known_without_reading_them(everything: dict[str, Any], tmp_path: Path) -> None:
+    found = sources(**everything)
+    places = {(place.domain, place.selector): place.file for place in found.places(100)}
+    assert set(places) == {
+        ("all.example", "entry"),
+        ("entry.example", "entry"),
+        ("all.example", "dkim"),
+        ("path.example", "dkim"),
+        ("", "table"),
+        ("all.example", "list"),
+        ("list.example", "list"),
+    }
+    assert places["path.example", "dkim"] == str(tmp_path / "path.example.dkim.key")
+    assert {(key.domain, key.selector): key.file for key in found.named()} == places
+    # They are as many as there may be of one label, and the first ones.
+    assert [place.selector for place in found.places(3)] == ["entry", "entry", "dkim"]
+    (tmp_path / "list").rename(tmp_path / "list.pem")
+    assert found.places(100)[-1].file == str(tmp_path / "list.pem")

@@ -106,17 +106,10 @@ class _Checker:
         last = [] if port.content_filter else [roster.last] if roster.last else []
         wanted = list(dict.fromkeys([*roster.verify[:1], *roster.enforce[:1], *last]))
         yield from self._missing(port, wanted, "mail from the world passes it by")
-        if port.content_filter:
-            if port.has(roster.stamp) and port.has(roster.enforce):
-                text = (
-                    f"{roster.stamp[0]} has nothing to do before the content filter, and takes its seals away"
-                )
-                rest = [name for name in port.ours if name not in roster.stamp]
-                yield error(port.service, text, self._mend(port, rest))
-            if port.has(roster.sign):
-                text = f"{roster.sign[0]} before the content filter: what the filter changes breaks its signatures"
-                rest = [name for name in port.ours if name not in roster.sign]
-                yield warning(port.service, text, self._mend(port, rest))
+        if port.content_filter and port.has(roster.stamp) and port.has(roster.enforce):
+            text = f"{roster.stamp[0]} has nothing to do before the content filter, and takes its seals away"
+            rest = [name for name in port.ours if name not in roster.stamp]
+            yield error(port.service, text, self._mend(port, rest))
         yield from self._peers(port)
 
     def _missing(self, port: Port, wanted: Sequence[str], what: str) -> Iterator[Finding]:
@@ -127,7 +120,8 @@ class _Checker:
         strangers = f" (of {listed(others, 'and')} nothing is in our configuration)" if others else ""
         verb = "is" if len(missing) == 1 else "are"
         text = f"{listed(missing, 'and')} {verb} missing: {what}{strangers}"
-        yield error(port.service, text, self._mend(port, [*port.ours, *missing]))
+        off = " without no_milters in receive_override_options" if port.off else ""
+        yield error(port.service, text, self._mend(port, [*port.ours, *missing]) + off)
 
     def _peers(self, port: Port) -> Iterator[Finding]:
         """Somebody else verifies at the border, and we stand inside."""
@@ -246,7 +240,7 @@ class _Checker:
         here = port.has(roster.sign)
         if not here and not (filtered and behind):
             text = f"{roster.sign[0]} is missing: what users send here is not signed"
-            if not filtered:
+            if not filtered or self._one_filter_for_all(port):
                 yield error(port.service, text, self._mend(port, [*port.ours, roster.sign[0]]))
             elif not self._outward():
                 line = f"127.0.0.1:10027 inet n - n - - smtpd -o {{ {_MILTERS} = {self._address(roster.sign[0])} }}"
@@ -259,17 +253,27 @@ class _Checker:
                 self._mend(port, rest),
             )
 
+    def _one_filter_for_all(self, port: Port) -> bool:
+        """Whether mail of users and of the world come back from the filter on the same port."""
+        return any(port.content_filter == each.content_filter for each in self._filtered)
+
     def _outward(self) -> list[Port]:
-        """Ports behind the filter with nothing of ours: one of them is the way out."""
+        """The ports behind the filter that may be meant for the way out: they have nothing of the way in."""
         roster = self._roster
-        return [port for port in self._backs if not port.has([*roster.verify, *roster.dmarc])]
+        free = [port for port in self._backs if not port.has([*roster.verify, *roster.dmarc])]
+        inward_unknown = len(free) == len(self._backs) and (self._proxied or self._filtered)
+        return free[1:] if inward_unknown else free
 
     def way_out(self) -> Iterator[Finding]:
         """The ports between the filter and the world."""
         roster = self._roster
         if not roster.sign or any(port.has(roster.sign) for port in self._backs):
             return
-        waiting = [port for port in self._users if port.content_filter and not port.has(roster.sign)]
+        waiting = [
+            port
+            for port in self._users
+            if port.content_filter and not port.has(roster.sign) and not self._one_filter_for_all(port)
+        ]
         outward = self._outward()
         if waiting and outward:
             port = outward[-1]
@@ -296,7 +300,7 @@ class _Checker:
         if refusing:
             text = f"{refusing[0]} would refuse mail of local programs (cron): it has no SPF and no signature yet"
             yield warning("non_smtpd_milters", text, mend)
-        elif signing and not instance.value("content_filter"):
+        elif signing and not instance.value("content_filter", instance.service("pickup", "unix")):
             yield hint("non_smtpd_milters", "mail of local programs is not signed", mend)
 
 

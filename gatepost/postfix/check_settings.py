@@ -152,11 +152,16 @@ def _networks(instance: Instance, roster: Roster) -> Iterator[Finding]:
 
 
 def _network(word: str) -> Network | None:
-    """A word of mynetworks: ``192.0.2.0/24``, ``[::1]/128``; None for a table, an exception or a slip."""
+    """A word of mynetworks: ``192.0.2.0/24``, ``[::1]/128``, ``[::ffff:127.0.0.0]/104``.
+
+    None for a table, an exception or a slip.
+    """
     try:
-        return ip_network(word.replace("[", "").replace("]", ""), strict=False)
+        network = ip_network(word.replace("[", "").replace("]", ""), strict=False)
     except ValueError:
         return None
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    return ip_network(f"{mapped}/{network.prefixlen - 96}") if mapped and network.prefixlen >= 96 else network
 
 
 def _written(network: Network) -> str:

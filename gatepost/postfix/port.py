@@ -45,7 +45,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """``milters`` are all entries with the name of the daemon of ours, "" for others'; none where they are off."""
+    """The service, and what its parameters come to.
+
+    ``milters`` are all entries with the name of the daemon of ours, "" for
+    others'; none where no_milters switches them ``off``, which is odd where the
+    service itself names some (``switched_off``).
+    """
 
     service: Service
     role: Role
@@ -53,6 +58,7 @@ class Port:
     policies: tuple[Asked, ...]
     content_filter: str
     proxy_filter: str
+    off: bool
     switched_off: bool
 
     @property
@@ -76,7 +82,8 @@ def _port(service: Service, instance: Instance, roster: Roster) -> Port:
         for word in instance.items("smtpd_milters", service)
         if word.lower() != "disable"
     ]
-    off = bool(entries) and "no_milters" in instance.items("receive_override_options", service)
+    overrides = instance.items("receive_override_options", service)
+    off = bool(entries) and "no_milters" in overrides
     return Port(
         service=service,
         role=_role(service, instance),
@@ -84,6 +91,7 @@ def _port(service: Service, instance: Instance, roster: Roster) -> Port:
         policies=tuple(_policies(service, instance, roster)),
         content_filter=instance.value("content_filter", service),
         proxy_filter=instance.value("smtpd_proxy_filter", service),
+        off="no_milters" in overrides,
         # Milters for all in main.cf, and none here, is how a port behind a filter may be meant.
         switched_off=off and "smtpd_milters" in service.options,
     )

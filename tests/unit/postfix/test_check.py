@@ -47,7 +47,7 @@ def after(kind: str, changes: Sequence[Change], whole: Config, defaults: str = D
             "dkim-verify stands here 2 times",
         ),
         ([(BORDER_LINE, f"{BORDER_LINE}, {STAMP}")], [("error", PORT)], "nothing to do before the content filter"),
-        ([(BORDER_LINE, f"{BORDER_LINE}, {SIGN}")], [("warning", PORT)], "breaks its signatures"),
+        ([(BORDER_LINE, f"{BORDER_LINE}, {SIGN}")], [], ""),
         ([(BORDER_LINE, f"{BORDER_LINE}, inet:127.0.0.1:11332")], [], ""),
         ([(BORDER_LINE, f"a = {VERIFY}\nb = ${{a}}\nsmtpd_milters = $b, ${{b?{ENFORCE}}}")], [], ""),
         ([(FILTER_LINE, f"{FILTER_LINE} -o {{ smtpd_milters = {VERIFY} , {ENFORCE} }}")], [], ""),
@@ -320,6 +320,37 @@ def test_the_guide_mended() -> None:
         " check_policy_service inet:127.0.0.1:10023",
     )
     assert found(main, master, changed(config(), "dkim-verify", verify_local=True)) == []
+
+
+def compact() -> tuple[str, str]:
+    """A guide with one milter for all ports, one filter for all mail, and a port behind it without milters."""
+    main, master = ((DATA / f"compact.{part}.txt").read_text() for part in ("main", "master"))
+    return main, master
+
+
+def test_the_compact_guide_before_the_change() -> None:
+    findings = found(*compact(), config("dmarc-enforce", "dmarc-stamp", "spf"))
+    assert brief(findings) == [
+        ("error", "smtp/inet"),
+        ("error", "submission/inet"),
+        ("error", INWARD),
+        ("warning", "smtp/inet"),
+        ("hint", "non_smtpd_milters"),
+    ]
+    assert findings[2].mend.endswith("without no_milters in receive_override_options")
+
+
+def test_the_compact_guide_after_the_change() -> None:
+    main, master = compact()
+    main = main.replace(
+        "unix:var/run/opendkim/opendkim.sock", "unix:gatepost/dkim-verify, unix:gatepost/dkim-sign"
+    )
+    main = main.replace("unix:private/policyd-spf", "inet:127.0.0.1:10024").replace("= accept", "= tempfail")
+    whole = changed(config("dmarc-enforce", "dmarc-stamp", "spf"), "dkim-verify", seal=False)
+    for name in ("dkim-verify", "dkim-sign"):
+        address = SocketAddress.parse(f"unix:/var/spool/postfix/gatepost/{name}")
+        whole = changed(whole, name, socket=[address])
+    assert found(main, master, whole) == []
 
 
 def test_a_peer_at_the_border() -> None:

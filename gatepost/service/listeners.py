@@ -200,6 +200,17 @@ def bind_metrics(address: HostAndPort) -> Listener:
     return Listener(str(address), bind_inet(family, address.host, address.port))
 
 
+def moving(listeners: Iterable[Listener], port: int, error: ServiceError) -> ServiceError:
+    """Why *port* could not be had: *error*, or that it is one of *listeners* that has it, on another address."""
+    for listener in listeners:
+        if listener.socket.family != socket.AF_UNIX and listener.socket.getsockname()[1] == port:
+            return ServiceError(
+                f"port {port} is in use by this daemon itself, as {listener.address}: "
+                "to move it to another address, restart the daemon"
+            )
+    return error
+
+
 class Listeners:
     """All listening sockets of a daemon, by address. Those from systemd stay for good."""
 
@@ -228,7 +239,10 @@ class Listeners:
                 key = str(address)
                 known = self._open.get(key)
                 if known is None:
-                    known = bind(address, owner)
+                    try:
+                        known = bind(address, owner)
+                    except ServiceError as error:
+                        raise moving(self.all, address.port, error) from error
                     fresh.append(known)
                 elif known.path is not None and known.access != (address.mode, address.group):
                     set_access(known.path, address.mode, address.group, owner)

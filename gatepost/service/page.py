@@ -6,8 +6,9 @@ import socket
 
 from gatepost.config.addresses import HostAndPort
 from gatepost.service.activation import Inherited
+from gatepost.service.daemon import ServiceError
 from gatepost.service.http import Responder
-from gatepost.service.listeners import Listener, bind_metrics
+from gatepost.service.listeners import Listener, bind_metrics, moving
 
 
 class Page:
@@ -40,7 +41,11 @@ class Page:
         old = self._listener
         if old is not None and (old.from_systemd or old.address == str(address)):
             return
-        self._listener = None if address is None else bind_metrics(address)
+        try:
+            self._listener = None if address is None else bind_metrics(address)
+        except ServiceError as error:
+            assert address is not None
+            raise moving([old] if old else [], address.port, error) from error
         self._responder.listen(None if self._listener is None else self._listener.socket)
         if old is not None:
             old.close()

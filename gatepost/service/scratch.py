@@ -26,6 +26,7 @@ def make_directory(daemon: str, environment: Mapping[str, str], owner: Identity 
             path.mkdir(mode=0o700)
         else:
             path = Path(tempfile.mkdtemp(prefix=f"gatepost-{daemon}-"))
+        path.chmod(0o700)  # whatever the umask
         if owner is not None and os.geteuid() == 0:
             os.chown(path, owner.uid, owner.gid, follow_symlinks=False)
     except OSError as error:

@@ -7,6 +7,8 @@ import select
 import selectors
 import signal
 import socket
+import stat
+import tempfile
 from pathlib import Path
 from typing import cast
 
@@ -199,6 +201,19 @@ def test_own_usage() -> None:
     with open(os.devnull):
         assert channel.own_usage().descriptors == before.descriptors + 1
     assert before.resident > 1_000_000
+
+
+@pytest.mark.parametrize("runtime", [True, False])
+def test_scratch_directory_under_any_umask(
+    tmp_path: Path, runtime: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = os.umask(0o177)
+    try:
+        made = make_directory("x", {"RUNTIME_DIRECTORY": str(tmp_path)} if runtime else {}, None)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
 
 
 def test_scratch_directory(tmp_path: Path) -> None:

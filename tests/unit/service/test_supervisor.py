@@ -254,6 +254,18 @@ def test_a_reload_onto_a_taken_port_changes_nothing(service: Make) -> None:
     assert running.ask()
 
 
+@pytest.mark.parametrize("option", ["socket", "metrics"])
+def test_a_reload_that_moves_a_port_to_another_address_says_what_to_do(service: Make, option: str) -> None:
+    running = service().start()
+    port = running.metrics_port if option == "metrics" else running.port
+    running.configure(**{option: f"0.0.0.0:{port}" if option == "metrics" else f"inet:{port}@0.0.0.0"})
+    running.kill(signal.SIGHUP)
+    running.wait_log("not reloaded")
+    assert f"port {port} is in use by this daemon itself, as" in running.log()
+    assert running.ask()[0] == "hello"
+    assert running.page("/healthz")[0] == 200
+
+
 def test_a_changed_file_reloads(service: Make) -> None:
     running = service().start()
     running.greet("changed")

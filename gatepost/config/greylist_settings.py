@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
+from gatepost.config.names import parse_domain
 from gatepost.config.sections import Daemon, Section
 from gatepost.config.types import Domain, Duration, DurationOrZero, FilePath
 from gatepost.config.words import quoted
@@ -58,7 +59,7 @@ class StoreAddress:
 def _check_url(text: str) -> None:
     url = urlsplit(text)
     if url.scheme == "unix":
-        if not url.path.startswith("/"):
+        if url.netloc or not url.path.startswith("/"):
             raise ValueError("expected unix:///PATH?db=NUMBER, the socket's whole path")
         return
     try:
@@ -72,6 +73,17 @@ def _check_url(text: str) -> None:
 
 Store = Annotated[StoreAddress, PlainValidator(StoreAddress.parse)]
 """Where greylisting remembers."""
+
+
+def _parse_list(value: object) -> str | None:
+    """Take the domain of a DNS list; ``no`` is none. Raises ValueError."""
+    if value is None or value == "no":
+        return None
+    domain = value if isinstance(value, str) and "." in value.strip(". ") else None
+    if domain is None:
+        shown = f", not {quoted(value)}" if isinstance(value, str) else ""
+        raise ValueError(f"expected the domain of a DNS list, such as list.dnswl.org{shown}")
+    return parse_domain(domain)
 
 
 def _parse_text(text: str) -> str:
@@ -136,7 +148,7 @@ class Greylist(Daemon):
     """Domains of recipients for ``opt_in`` and ``opt_out``."""
     allow: GreylistAllow = GreylistAllow()
     """Who is never greylisted."""
-    dnswl: Domain | None = None
+    dnswl: Annotated[str | None, PlainValidator(_parse_list)] = None
     """A DNS list of mail servers that are known to be ones, such as list.dnswl.org: who is on it passes."""
     text: Annotated[str, AfterValidator(_parse_text)] = "Greylisted, please try again in {seconds} seconds"
     """What the client is told; ``{seconds}`` is the time left, ``{domain}`` the recipient's domain."""

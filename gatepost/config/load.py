@@ -164,6 +164,8 @@ class _Reading:
     def _faults(self, model: type[BaseModel], error: ValidationError, at: Path) -> None:
         for fault in error.errors(include_url=False):
             path = at + fault["loc"]
+            if path[-1:] == ("[key]",):
+                path = path[:-1]  # pydantic's way to say that it is the key of this entry
             if path != ("daemons",):
                 self._add(path, explain(model, fault))
 

@@ -48,7 +48,8 @@ def test_stores(text: str, kind: str, value: str, shown: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "greylist.sqlite", "sqlite:", "sqlite:relative", "/directory/", "mysql://h/db", "redis://", "redis:///1",
-     "redis://h:port/0", "redis://h:99999/0", "redis://h/name", "unix://relative", "redis://h/0\nx", 5, None],
+     "redis://h:port/0", "redis://h:99999/0", "redis://h/name", "unix://relative", "unix://run/redis",
+     "redis://h/0\nx", 5, None],
 )  # fmt: skip
 def test_stores_that_are_none(text: object) -> None:
     with pytest.raises(ValidationError, match="expected"):
@@ -77,13 +78,23 @@ def test_a_password_is_not_repeated() -> None:
         ({"ipv4_prefix": 33}, "less than or equal to 32"),
         ({"ipv6_prefix": 0}, "greater than or equal to 16"),
         ({"auto_allow": -1}, "greater than or equal to 0"),
-        ({"dnswl": "no domain"}, "expected a domain"),
+        ({"dnswl": "no.such domain"}, "expected a domain"),
+        ({"dnswl": "yes"}, "expected the domain of a DNS list"),
+        ({"dnswl": ["list.dnswl.org"]}, "expected the domain of a DNS list"),
         ({"allow": {"client": []}}, "Extra inputs"),
     ],
 )
 def test_options_that_cannot_be(options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
         settings(**options)
+
+
+@pytest.mark.parametrize(
+    ("value", "domain"),
+    [("list.dnswl.org", "list.dnswl.org"), ("Dnswl.Example.", "dnswl.example"), ("no", None)],
+)
+def test_lists_of_mail_servers(value: object, domain: str | None) -> None:
+    assert settings(dnswl=value).dnswl == domain
 
 
 def test_all_that_is_wrong_with_the_lists_is_told_at_once(tmp_path: Path) -> None:

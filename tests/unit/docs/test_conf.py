@@ -12,6 +12,9 @@ CONF = Path(__file__).parents[3] / "conf"
 
 def test_the_shipped_file_is_valid() -> None:
     text = (CONF / "gatepost.yaml").read_text()
-    loaded = parse(text, "gatepost.yaml", Host(user_exists={"gatepost", "gatepost-sign"}.__contains__))
-    assert set(loaded.config.daemons) == {"dkim-verify", "dkim-sign", "dmarc-enforce", "dmarc-stamp"}
+    host = Host(user_exists={"gatepost", "gatepost-sign"}.__contains__, group_exists={"postfix"}.__contains__)
+    loaded = parse(text, "gatepost.yaml", host)
+    assert set(loaded.config.daemons) == {
+        *("dkim-verify", "dmarc-enforce", "dmarc-stamp", "dkim-sign", "spf", "greylist")
+    }
     assert loaded.warnings == ()

@@ -91,7 +91,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _run(name: str, arguments: list[str]) -> int:
-    command = _module(name)
+    command = module_of(name)
     try:
         status: int = command.main(parser_of(name).parse_args(arguments))
     except Exception as error:
@@ -107,7 +107,7 @@ def _run(name: str, arguments: list[str]) -> int:
 
 def parser_of(name: str) -> argparse.ArgumentParser:
     """The parser of the command called *name*, one of ``COMMANDS``."""
-    command = _module(name)
+    command = module_of(name)
     purpose = COMMANDS[name]
     parser = argparse.ArgumentParser(
         prog=f"gatepost {name}",
@@ -127,7 +127,8 @@ def _epilog(example: str, status: str) -> str:
     return "\n\n".join(parts)
 
 
-def _module(name: str) -> ModuleType:
+def module_of(name: str) -> ModuleType:
+    """The module of the command called *name*, one of ``COMMANDS``."""
     # "import" can be no module's name in Python.
     return importlib.import_module(f"gatepost.cli.{name}{'_' if keyword.iskeyword(name) else ''}")
 

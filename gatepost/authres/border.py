@@ -6,12 +6,13 @@ seal. At the border (a client that is not one of us) only the SPF field that our
 policy service has just written for this very client may stay; inside, every
 field whose seal fits the message, and an SPF field whose seal fits what it
 states, if it states this message's MAIL FROM: that has come through a content
-filter, while client and HELO have not. All others with our name go
-(RFC 8601 §5).
+filter, while client and HELO have not. The topmost one of these alone: the
+policy service puts its own on top. All others with our name go (RFC 8601 §5).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from gatepost.authres.seal import Sealer, message_subject, spf_subject
@@ -22,6 +23,10 @@ from gatepost.networks import Networks
 
 FIELD_NAME = b"Authentication-Results"
 _KEY = FIELD_NAME.lower()
+
+MOMENT = 60.0
+"""Seconds for which, at the border, one of our milters believes another: they take one message one after the
+other. An older seal has come with the message; what it says is then checked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +74,18 @@ class Border:
         envelope = message.envelope
         subjects = []
         if inside or not first:
-            subjects.append(message_subject(message.headers))
+            subjects.append((message_subject(message.headers), math.inf if inside else MOMENT))
         if not inside:
-            subjects.append(spf_subject(envelope.client_address, envelope.helo, envelope.mail_from))
+            client_subject = spf_subject(envelope.client_address, envelope.helo, envelope.mail_from)
+            subjects.append((client_subject, math.inf))
         trusted = envelope.client_address in self._believe_unsealed
         judged = []
+        seen_spf = False
         for index, value in found:
-            sealed = any(self._sealer.opened(value, subject, now) for subject in subjects)
-            if inside and not sealed and (spf := stated(value)) and spf.speaks_of(envelope.mail_from):
-                sealed = self._sealer.opened(value, spf.subject, now)
+            sealed = any(self._sealer.opened(value, subject, now, longest) for subject, longest in subjects)
+            if inside and not sealed and not seen_spf and (spf := stated(value)) is not None:
+                sealed = seen_spf = spf.speaks_of(envelope.mail_from) and self._sealer.opened(
+                    value, spf.subject, now
+                )
             judged.append(Claim(index, value, sealed, believed=sealed or trusted))
         return judged

@@ -9,8 +9,10 @@ space however much there is, so that a seal survives refolding.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import ipaddress
+import math
 import re
 import struct
 from base64 import urlsafe_b64encode
@@ -25,6 +27,7 @@ SPREAD = 300.0
 MAX_LENGTH = 64 * 1024
 """Octets of a field's value; a longer one has no good seal."""
 
+_LONGEST_SUBJECT = 4096
 _LABEL = b"gatepost-seal v1\0"
 _MAC_OCTETS = 16
 
@@ -54,8 +57,11 @@ class Sealer:
         gap = "\n\t" if "\n" in value else " "
         return f"{value}{gap}(gatepost-seal v1 t={seconds} m={mac})"
 
-    def opened(self, value: bytes, subject: bytes, now: float) -> bool:
-        """Whether *value* ends in a seal of ours that is good at *now*, and was made for this *subject*."""
+    def opened(self, value: bytes, subject: bytes, now: float, longest: float = math.inf) -> bool:
+        """Whether *value* ends in a seal of ours that is good at *now*, and was made for this *subject*.
+
+        *longest* is how many seconds ago it may have been made, where that is less than the validity.
+        """
         if len(value) > MAX_LENGTH:
             return False
         start = value.rfind(_OPENING)
@@ -65,8 +71,9 @@ class Sealer:
         if seal is None:
             return False
         seconds = int(seal[1])
-        mac = self._mac(_squeezed(value[:start]), subject, seconds)
-        return hmac.compare_digest(mac, seal[2]) and -SPREAD <= now - seconds <= self._validity
+        if not -SPREAD <= now - seconds <= min(self._validity, longest):
+            return False
+        return hmac.compare_digest(self._mac(_squeezed(value[:start]), subject, seconds), seal[2])
 
     def _mac(self, value: bytes, subject: bytes, seconds: int) -> bytes:
         text = b"".join((_LABEL, struct.pack(">QQ", seconds, len(value)), value, subject))
@@ -86,7 +93,8 @@ def message_subject(headers: Iterable[HeaderField]) -> bytes:
 
     These survive a content filter; the queue id and the body do not. Each
     field is preceded by its length and each kind by its number, so that no
-    text can move from one field to another.
+    text can move from one field to another. Of much text the digest is given:
+    a header may hold hundreds of fields whose seals have to be tried.
     """
     found: dict[bytes, list[bytes]] = {name: [] for name in _SUBJECT_FIELDS}
     for name, value in headers:
@@ -100,7 +108,10 @@ def message_subject(headers: Iterable[HeaderField]) -> bytes:
     for fields in found.values():
         parts.append(struct.pack(">Q", len(fields)))
         parts += fields
-    return b"".join(parts)
+    subject = b"".join(parts)
+    if len(subject) > _LONGEST_SUBJECT:
+        return b"long message\0" + hashlib.sha256(subject).digest()
+    return subject
 
 
 def spf_subject(client_address: str, helo: bytes, mail_from: bytes) -> bytes:

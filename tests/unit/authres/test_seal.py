@@ -241,3 +241,18 @@ def test_raises_nothing(value: bytes, subject: bytes) -> None:
 def test_round_trip(value: str, subject: bytes, now: float) -> None:
     sealed = SEALER.seal(value, subject, now).encode()
     assert SEALER.opened(sealed, subject, now)
+
+
+def test_a_long_header_makes_no_long_subject() -> None:
+    """Hundreds of seals may have to be tried on it."""
+    long = [headers((b"From", b" " + b"x" * 100_000 + end), DATE, ID) for end in (b"a", b"b")]
+    long += [headers(*[FROM] * 900), headers(*[FROM] * 901)]
+    subjects = {message_subject(each) for each in long}
+    assert len(subjects) == 4
+    assert all(len(subject) < 100 for subject in subjects)
+
+
+def test_a_seal_may_have_to_be_a_recent_one() -> None:
+    assert SEALER.opened(SEALED.encode(), SUBJECT, NOW + 60, 60.0)
+    assert not SEALER.opened(SEALED.encode(), SUBJECT, NOW + 61, 60.0)
+    assert not SEALER.opened(SEALED.encode(), SUBJECT, NOW + 3601, 7200.0)

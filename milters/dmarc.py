@@ -154,13 +154,18 @@ class _Evaluating:
 
     def _check_the_rest(self) -> None:
         """Begin with what nobody has checked: SPF where the client is to be seen, DKIM by the message itself."""
+        # Each has a budget of its own: a failure would become a temporary error where a stranger's signatures
+        # could use up SPF's questions, or his MAIL FROM those about keys.
         verifier, envelope = self._tools.verifier, self._message.envelope
-        budget = verifier.new_budget()
         if self._evidence.dkim is None:
-            self._signatures = verifier.check(self._message.headers, self._now, budget)
+            self._signatures = verifier.check(self._message.headers, self._now)
         if self._evidence.spf is None and not self._inside:
             check = Check(
-                verifier.resolver, budget, envelope.client_address, envelope.helo, envelope.mail_from
+                verifier.resolver,
+                verifier.new_budget(),
+                envelope.client_address,
+                envelope.helo,
+                envelope.mail_from,
             )
             self._spf = check.now()
             if self._spf is None:

@@ -27,23 +27,17 @@ class Verifier:
         self.new_budget = new_budget
         self.parse_record = lru_cache(maxsize=_KEYS_KEPT)(parse_record)
 
-    def check(
-        self, headers: Sequence[HeaderField], now: float, budget: Budget | None = None
-    ) -> SignatureCheck:
-        """Begin with a message, at *now* (seconds since 1970). Runs on the event loop.
-
-        *budget* is the message's DNS allowance, where others spend from it too.
-        """
-        return SignatureCheck(self, Verification(headers, self.policy, now), budget)
+    def check(self, headers: Sequence[HeaderField], now: float) -> SignatureCheck:
+        """Begin with a message, at *now* (seconds since 1970). Runs on the event loop."""
+        return SignatureCheck(self, Verification(headers, self.policy, now))
 
 
 class SignatureCheck:
     """The signatures of one message. All keys are asked for at once, while the body is still coming."""
 
-    def __init__(self, verifier: Verifier, verification: Verification, budget: Budget | None) -> None:
+    def __init__(self, verifier: Verifier, verification: Verification) -> None:
         self._verifier = verifier
         self._verification = verification
-        self._budget = budget
         self._known: dict[str, Answer] = {}
         self._asked: dict[str, asyncio.Task[Answer]] = {}
         self._look_up(verification.key_names)
@@ -72,14 +66,14 @@ class SignatureCheck:
             task.cancel()
 
     def _look_up(self, names: Iterable[str]) -> None:
+        budget: Budget | None = None
         for name in names:
             answer = self._verifier.resolver.cached(name, "TXT")
             if answer is not None:
                 self._known[name] = answer
                 continue
-            if self._budget is None:
-                self._budget = self._verifier.new_budget()
-            self._asked[name] = asyncio.create_task(self._verifier.resolver.lookup(name, "TXT", self._budget))
+            budget = budget or self._verifier.new_budget()
+            self._asked[name] = asyncio.create_task(self._verifier.resolver.lookup(name, "TXT", budget))
 
     async def _results_later(self) -> list[SignatureResult]:
         for name, task in self._asked.items():

@@ -29,13 +29,14 @@ class Verdict(StrEnum):
 class Identifiers:
     """The Authenticated Identifiers (§3.2.1): the domains for which SPF and DKIM have passed.
 
-    ``unsettled`` are domains whose check ended in a temporary error: had it
+    ``unsettled_…`` are domains whose check ended in a temporary error: had it
     passed, it might have aligned.
     """
 
     spf: str = ""
     dkim: tuple[str, ...] = ()
-    unsettled: tuple[str, ...] = ()
+    unsettled_spf: str = ""
+    unsettled_dkim: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +110,9 @@ def evaluate(
     # §5.3.6: what the DNS kept from us can neither pass nor fail.
     if aligned_spf.unclear or aligned_dkim.unclear:
         return replace(policy, verdict=Verdict.TEMPERROR, reason="DNS failure while relating domains")
-    unsettled = yield from _aligned(
-        found, identifiers.unsettled, record.strict_dkim and record.strict_spf, method
-    )
-    if unsettled.domains or unsettled.unclear:
+    open_spf = yield from _aligned(found, [identifiers.unsettled_spf], record.strict_spf, method)
+    open_dkim = yield from _aligned(found, identifiers.unsettled_dkim, record.strict_dkim, method)
+    if open_spf.domains or open_spf.unclear or open_dkim.domains or open_dkim.unclear:
         return replace(
             policy, verdict=Verdict.TEMPERROR, reason="SPF or DKIM of the domain could not be checked"
         )

@@ -67,12 +67,11 @@ def identifiers(spf: Finding | None, dkim: Iterable[Finding]) -> Identifiers:
             passed.append(finding.domain)
         elif finding.result == "temperror":
             unsettled.append(finding.domain)
-    if spf is not None and spf.result == "temperror":
-        unsettled.append(spf.domain)
     return Identifiers(
         spf=spf.domain if spf is not None and spf.result == "pass" else "",
         dkim=tuple(passed),
-        unsettled=tuple(unsettled),
+        unsettled_spf=spf.domain if spf is not None and spf.result == "temperror" else "",
+        unsettled_dkim=tuple(unsettled),
     )
 
 

@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatepost.authres.read import read
-from gatepost.dns.answer import Outcome
+from gatepost.config.sections import Dns
+from gatepost.dns.answer import Answer, Outcome
+from gatepost.dns.budget import Budget
 from gatepost.message import Envelope, HeaderField, Message
 from milters.dmarc import DmarcHandler
 from milters.handler import Disposition, Examination, Step, Verdict
@@ -357,6 +359,25 @@ def test_sealed_spf_results(log: LogFile, spf: bytes, envelope: dict[str, Any], 
     assert ("example.nl", "TXT") not in questions(daemon) or not kept
 
 
+@pytest.mark.parametrize(("age", "believed"), [(0, True), (60, True), (61, False), (3600, False)])
+def test_at_the_border_a_milter_wrote_a_moment_ago_or_not_at_all(
+    log: LogFile, age: int, believed: bool
+) -> None:
+    """A field that a bounce has brought back to a stranger, while no dkim-verify stands before us."""
+    verdict = run(dmarc(log), sealed(MESSAGE, DKIM_PASS, now=NOW - age) + MESSAGE, **ELSEWHERE)
+    assert result(verdict) == ("pass" if believed else "fail")
+    assert deleted(verdict) == ([] if believed else [1])
+
+
+def test_only_the_topmost_spf_field_is_believed_behind_a_filter(log: LogFile) -> None:
+    """Ours stands on top; one below it has come with the message, whatever it tells of MAIL FROM."""
+    ours = sealed_spf([("helo", "none", "client.example")])
+    copied = sealed_spf(PASSED, client="203.0.113.5", now=NOW - 1800)
+    verdict = run(dmarc(log), ours + copied + MESSAGE, **INSIDE)
+    assert (action(verdict), result(verdict)) == ("reject", "fail")
+    assert deleted(verdict) == [2]
+
+
 def test_of_two_sealed_spf_results_the_topmost_counts(log: LogFile) -> None:
     """Above stands what our policy service says of this client; below, what a sender brought from elsewhere."""
     raw = sealed_spf(FAILED, client="198.51.100.66") + sealed_spf(PASSED) + MESSAGE
@@ -591,7 +612,7 @@ def daemon_for_anything(knows: bool) -> DmarcHandler:
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.tuples(_names, _values), max_size=8),
-    st.sampled_from([STRANGER, OURSELVES, "2001:db8::1", "", "nonsense"]),
+    st.sampled_from(["198.51.100.66", OURSELVES, "2001:db8::1", "", "nonsense"]),
     _values,
     _values,
     st.booleans(),
@@ -700,6 +721,26 @@ def test_a_stranger_cannot_use_up_the_questions_about_the_policy(log: LogFile) -
     daemon = dmarc(log)
     daemon.tools.verifier.resolver = Spent(DOMAIN, knows=False)  # type: ignore[assignment]
     assert action(run(daemon, MESSAGE, **ELSEWHERE)) == "reject"
+
+
+def test_a_stranger_cannot_use_up_the_questions_about_the_sender_with_signatures(log: LogFile) -> None:
+    """A check that fails must not become one that could not be made."""
+
+    class Strict(ZoneResolver):
+        async def lookup(self, name: str, rdtype: str, budget: Any = None) -> Any:
+            return Answer(Outcome.TIMEOUT) if budget.spend() else await super().lookup(name, rdtype, budget)
+
+    includes = " ".join(f"include:i{number}.example.nl" for number in range(10))
+    zone = {**DOMAIN, "example.nl": f"v=spf1 {includes} -all"}
+    zone |= {f"i{number}.example.nl": "v=spf1 ?all" for number in range(10)}
+    daemon = dmarc(log)
+    daemon.tools.verifier.resolver = Strict(zone, knows=False)  # type: ignore[assignment]
+    daemon.tools.verifier.new_budget = lambda: Budget(Dns(message_queries=15))
+    raw = MESSAGE
+    for number in range(10):
+        raw = craft(raw, rsa_key(), d=f"d{number}.example")
+    verdict = run(daemon, raw, **ANNA, client_address="198.51.100.66")
+    assert (action(verdict), result(verdict)) == ("reject", "fail")
 
 
 def test_a_name_of_120_labels_takes_eight_questions(log: LogFile) -> None:

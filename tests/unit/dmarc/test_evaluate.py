@@ -193,11 +193,25 @@ def test_testing_lowers_the_policy_one_level(tags: str, applied: Policy) -> None
             Verdict.TEMPERROR,
         ),
         # what could not be checked might have aligned
-        ({"_dmarc.example.com": REJECT}, {"unsettled": ("mail.example.com",)}, Verdict.TEMPERROR),
-        ({"_dmarc.example.com": REJECT}, {"unsettled": ("other.example",)}, Verdict.FAIL),
+        ({"_dmarc.example.com": REJECT}, {"unsettled_dkim": ("mail.example.com",)}, Verdict.TEMPERROR),
+        ({"_dmarc.example.com": REJECT}, {"unsettled_spf": "mail.example.com"}, Verdict.TEMPERROR),
+        ({"_dmarc.example.com": REJECT}, {"unsettled_dkim": ("other.example",)}, Verdict.FAIL),
+        ({"_dmarc.example.com": REJECT}, {"unsettled_spf": "other.example"}, Verdict.FAIL),
+        # and what could not have aligned, whatever its check had found, leaves nothing open
+        (
+            {"_dmarc.example.com": f"{REJECT}; adkim=s"},
+            {"unsettled_dkim": ("mail.example.com",)},
+            Verdict.FAIL,
+        ),
+        ({"_dmarc.example.com": f"{REJECT}; aspf=s"}, {"unsettled_spf": "mail.example.com"}, Verdict.FAIL),
+        (
+            {"_dmarc.example.com": f"{REJECT}; adkim=s"},
+            {"unsettled_spf": "mail.example.com"},
+            Verdict.TEMPERROR,
+        ),
         (
             {"_dmarc.example.com": REJECT},
-            {"unsettled": ("mail.example.com",), "spf": "example.com"},
+            {"unsettled_dkim": ("mail.example.com",), "spf": "example.com"},
             Verdict.PASS,
         ),
         (

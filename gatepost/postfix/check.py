@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from gatepost.config.settings import Config
 from gatepost.postfix.check_milters import check_milters
+from gatepost.postfix.check_outgoing import check_outgoing
 from gatepost.postfix.check_policies import check_policies
 from gatepost.postfix.check_settings import check_settings
 from gatepost.postfix.check_sockets import Look, check_sockets
 from gatepost.postfix.finding import Finding, Level
 from gatepost.postfix.instance import Instance
+from gatepost.postfix.pipeline import Pipeline
 from gatepost.postfix.port import ports as ports_of
 from gatepost.postfix.roster import Roster
 
@@ -22,9 +24,11 @@ def check(instance: Instance, config: Config, look: Look | None = None) -> list[
     """
     roster = Roster(config)
     ports = ports_of(instance, roster)
+    pipeline = Pipeline(instance, roster, ports)
     found = [
         *check_sockets(instance, roster, ports, look),
-        *check_milters(instance, roster, ports),
+        *check_milters(pipeline, ports),
+        *check_outgoing(pipeline),
         *check_policies(instance, roster, ports),
         *check_settings(instance, roster, ports),
     ]

@@ -20,21 +20,37 @@ def check_sockets(
 ) -> Iterator[Finding]:
     """Look at each address that a port has, once a port; *look* is left out for a Postfix elsewhere."""
     looked: set[str] = set()
-    for port in ports:
+    for service, entries in [*map(_entries, ports), *_of_cleanup(instance, roster)]:
         seen: set[str] = set()
-        entries = [(endpoint, name, True) for endpoint, name in port.milters]
-        entries += [(asked.endpoint, asked.daemon, False) for asked in port.policies]
         for endpoint, name, milter in entries:
             if endpoint.text in seen:
                 continue
             seen.add(endpoint.text)
             if name:
-                yield from _kind(roster, port.service, endpoint, name, milter)
+                yield from _kind(roster, service, endpoint, name, milter)
                 if look is not None and endpoint.path and endpoint.path not in looked:
                     looked.add(endpoint.path)
-                    yield from _reached(port.service, endpoint, name, look(endpoint.path))
+                    yield from _reached(service, endpoint, name, look(endpoint.path))
             else:
-                yield from _stray(instance, roster, port.service, endpoint)
+                yield from _stray(instance, roster, service, endpoint)
+
+
+_Entries = tuple[Service, list[tuple[Endpoint, str, bool]]]
+"""A service, and its addresses: each with the name of the daemon of ours, and whether a milter is meant."""
+
+
+def _entries(port: Port) -> _Entries:
+    milters = [(endpoint, name, True) for endpoint, name in port.milters]
+    return port.service, [*milters, *((asked.endpoint, asked.daemon, False) for asked in port.policies)]
+
+
+def _of_cleanup(instance: Instance, roster: Roster) -> Iterator[_Entries]:
+    """The addresses for mail that did not come by SMTP; cleanup(8) may have a chroot where smtpd has none."""
+    cleanup = instance.service("cleanup", "unix")
+    if cleanup is not None:
+        words = instance.items("non_smtpd_milters", cleanup)
+        endpoints = [Endpoint.parse(word, instance, cleanup) for word in words]
+        yield cleanup, [(endpoint, roster.find(endpoint), True) for endpoint in endpoints]
 
 
 def _kind(roster: Roster, service: Service, endpoint: Endpoint, name: str, milter: bool) -> Iterator[Finding]:

@@ -27,7 +27,7 @@ from tests.harness.daemon import Installation
 from tests.harness.delivery import Delivery
 from tests.harness.dns_server import DnsServer
 from tests.harness.keys import KeyPair, passes, rsa_key
-from tests.harness.layouts import USERS, layout_b
+from tests.harness.layouts import USERS, layout_b, layout_c
 from tests.harness.passthrough import PassThrough
 from tests.harness.ports import LOOPBACK, free_port
 from tests.harness.postfix import Postfix
@@ -263,3 +263,16 @@ def test_check_finds_the_milters_that_see_nothing(tmp_path: Path) -> None:
         ("error", f"{LOOPBACK}:{inward}/inet"),
         ("error", "daemons.dkim-verify.verify_local"),
     ]
+
+
+@pytest.mark.parametrize("engine", ["asyncio", "libmilter"])
+def test_lists_of_macros_need_no_care(tmp_path: Path, engine: str) -> None:
+    """Postfix is told to say nothing of logins, and by them alone is it known who is signed for."""
+    key = rsa_key("example.nl")
+    sign = {"keys": key_entries(tmp_path, [key]), "engine": engine}
+    with Installation(tmp_path, {"dkim-sign": sign}, {"trusted_networks": ["192.0.2.1"]}) as gatepost:
+        macros = {"milter_connect_macros": "j", "milter_mail_macros": "j", "milter_protocol": "6"}
+        with layout_c(milters=[gatepost["dkim-sign"].milter], options=macros) as layout:
+            layout.submit(message(ANNA, FRIEND), ANNA, [FRIEND])
+            [delivery] = layout.postfix.wait_for_delivery(FRIEND)
+    assert passes(delivery.octets, {key.name: key.record}) == [True]

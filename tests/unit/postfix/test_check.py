@@ -332,12 +332,12 @@ def test_the_compact_guide_before_the_change() -> None:
     findings = found(*compact(), config("dmarc-enforce", "dmarc-stamp", "spf"))
     assert brief(findings) == [
         ("error", "smtp/inet"),
-        ("error", "submission/inet"),
         ("error", INWARD),
+        ("error", "submission/inet"),
         ("warning", "smtp/inet"),
         ("hint", "non_smtpd_milters"),
     ]
-    assert findings[2].mend.endswith("without no_milters in receive_override_options")
+    assert findings[1].mend.endswith("without no_milters in receive_override_options")
 
 
 def test_the_compact_guide_after_the_change() -> None:
@@ -408,6 +408,18 @@ def test_unix_sockets(milters: str, chroot: str, expected: list[tuple[str, str]]
     findings = after("filtered", changes, on_unix_sockets())
     assert brief(findings) == expected
     assert words in "\n".join(map(str, findings))
+
+
+def test_a_socket_outside_the_chroot_of_cleanup() -> None:
+    whole = changed(config(), "dkim-sign", socket=[SocketAddress.parse("unix:/run/gatepost/sign")])
+    changes = [
+        ("non_smtpd_milters = inet:127.0.0.1:8892", "non_smtpd_milters = unix:/run/gatepost/sign"),
+        (OUTWARD_LINE, "-o smtpd_milters=unix:/run/gatepost/sign"),
+        (CLEANUP, CLEANUP.replace("n - n", "n - y")),
+    ]
+    findings = after("filtered", changes, whole)
+    assert brief(findings) == [("error", "cleanup/unix"), ("hint", "non_smtpd_milters")]
+    assert "Postfix sees /var/spool/postfix/run/gatepost/sign" in findings[0].text
 
 
 def test_sockets_that_postfix_cannot_reach() -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from gatepost.cli import main
+from gatepost.config.host import Host
+from gatepost.config.load import parse
 from gatepost.config.sections import Daemon
 from gatepost.service.supervisor import USUAL
 from tests.harness.milter_client import Mail, MilterClient
@@ -205,3 +207,14 @@ def test_a_daemon_takes_a_socket_that_systemd_opened(tmp_path: Path) -> None:
         told = process.stderr.read()
     assert "took a socket from systemd name=dkim-verify" in told
     assert process.returncode == 0
+
+
+def test_the_shipped_configuration_names_the_same_sockets_and_users() -> None:
+    host = Host(user_exists={"gatepost", "gatepost-sign"}.__contains__)
+    config = parse((UNITS.parent / "conf" / "gatepost.yaml").read_text(), "gatepost.yaml", host).config
+    assert set(config.daemons) == set(NAMES)
+    for name, daemon in config.daemons.items():
+        address, _, port = ADDRESSES[name].partition(":")
+        expected = f"inet:{address}:{port}" if port else f"unix:{address}"
+        assert [str(each) for each in daemon.socket] == [expected]
+        assert (daemon.user or config.user) == Unit(f"gatepost@{name}.service").one("Service", "User")

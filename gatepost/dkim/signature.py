@@ -21,6 +21,7 @@ _HEADER_NAMES = re.compile(rb"[!-9<-~]+(?:[ \t]*:[ \t]*[!-9<-~]+)*")
 _DOMAIN = re.compile(
     r"(?!.{254})[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*"
 )
+_ALGORITHM = re.compile(r"[a-z0-9-]{1,40}")
 _DIGITS = re.compile(rb"[0-9]+")
 _QUOTED = re.compile(rb"=([0-9A-Fa-f]{2})")
 # "To avoid certain DoS attacks, more than 12 digits may be considered infinite" (§3.5, x=).
@@ -89,7 +90,7 @@ def _tell(tags: dict[bytes, bytes]) -> tuple[str, str, str]:
     return (
         _domain(tags.get(b"d", b"")),
         _domain(tags.get(b"s", b"")),
-        algorithm if re.fullmatch(r"[a-z0-9-]{1,40}", algorithm) else "",
+        algorithm if _ALGORITHM.fullmatch(algorithm) else "",
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from hypothesis import given
+from dkim.util import InvalidTagValueList, parse_tag_value
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gatepost.dkim import taglist
@@ -186,3 +189,21 @@ def test_tag_list_never_raises_anything_else(value: bytes) -> None:
     except taglist.TagListError:
         return
     assert all(name.isascii() and b"\n" not in text for name, text in tags.items())
+
+
+@given(st.one_of(tag_text, st.text(alphabet="a1_=; -b", max_size=12)))
+def test_tag_lists_are_what_they_are_to_dkimpy(text: str) -> None:
+    try:
+        tags = taglist.parse(text.encode(), 1000)
+    except taglist.TagListError as error:
+        assume("control character" not in str(error))
+        tags = None
+    unfolded = text.encode().replace(b"\r\n", b"").replace(b"\n", b"")
+    try:
+        expected = parse_tag_value(unfolded)
+    except InvalidTagValueList:
+        expected = None
+    # It takes names such as "a-b", as it looks at their beginning.
+    if expected is not None and not all(re.fullmatch(rb"\w+", name) for name in expected):
+        expected = None
+    assert tags == expected

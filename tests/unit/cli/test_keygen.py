@@ -176,3 +176,19 @@ def test_record_texts() -> None:
     assert len(b64decode(seed.partition("p=")[2])) == 32
     assert quoted_strings(seed) == f'"{seed}"'
     assert len(strings(record_text(rsa_key().public_key()))) == 2
+
+
+def test_root_gives_the_key_to_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_away: list[tuple[str, int, int]] = []
+
+    def chown(place: Path | int, user: int, group: int) -> None:
+        path = os.readlink(f"/proc/self/fd/{place}") if isinstance(place, int) else str(place)
+        given_away.append((path, user, group))
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", chown)
+    write_key(tmp_path / "new" / "key", b"secret", (12, 34))
+    directory, file = given_away
+    assert directory == (f"{tmp_path}/new", 12, 34)
+    assert file[0].startswith(f"{tmp_path}/new/.key.")
+    assert file[1:] == (12, 34)

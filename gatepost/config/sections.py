@@ -45,7 +45,7 @@ class Dns(Section):
     message_timeout: Duration = 20.0
     """How long all questions for one message may take together. Postfix waits 30 s for a milter."""
     message_queries: Annotated[int, Field(ge=1, le=10_000)] = 100
-    """How many questions one message may cause."""
+    """How many questions each check of a message may cause: HELO, MAIL FROM, all signatures, the DMARC policy."""
     cache_size: Annotated[int, Field(ge=0, le=10_000_000)] = 20_000
     """Answers kept, per worker; 0 keeps none."""
     max_ttl: DurationOrZero = 3600.0

@@ -1,4 +1,4 @@
-"""What one mail message may cost in DNS: a number of questions, and seconds."""
+"""What one check of a mail message may cost in DNS: a number of questions, and seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Budget:
-    """The allowance of one message: ``message_queries`` questions within ``message_timeout`` of its creation.
+    """The allowance of one check of a message: ``message_queries`` questions, ``message_timeout`` from its creation.
 
     A question answered from the cache or from a zone file costs nothing; any
     other costs one, whatever CNAMEs and retries lie behind it.

@@ -27,6 +27,9 @@ from gatepost.spf.trace import Trace
 MAX_TERMS = 5000
 """Terms read in one evaluation, of all records together. A record of 64 kB can have 3,500 networks."""
 
+OCTETS_A_TERM = 16
+"""A longer term counts for several: one that is full of macros takes as long to read as thousands of networks."""
+
 MAX_VOID_LOOKUPS = 2
 """Different look-ups that find nothing (RFC 7208 §4.6.4)."""
 
@@ -158,9 +161,9 @@ class Query(spf.query):  # type: ignore[misc]
     def _usable(self, terms: list[str]) -> list[str]:
         """The terms for pyspf: unknown modifiers are to be ignored, however often they come (§6)."""
         usable = [terms[0]]
-        self.terms += len(terms)
+        self.terms += max(len(terms), sum(map(len, terms)) // OCTETS_A_TERM)
         if self.terms > MAX_TERMS:
-            raise spf.PermError(f"More than {MAX_TERMS} terms")
+            raise spf.PermError(f"More than {MAX_TERMS} terms, or {MAX_TERMS * OCTETS_A_TERM} octets of them")
         for term in terms[1:]:
             modifier = _MODIFIER.match(term)
             if modifier is None:

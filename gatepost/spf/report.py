@@ -11,6 +11,7 @@ LONGEST_VALUE = 960
 """Octets of a Received-SPF field's value. The field is one line, which has at most 998 octets with its name."""
 
 _DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_WRITABLE = re.compile(r"[ -<>-~]{1,500}")
 _TO_ESCAPE_IN_COMMENT = re.compile(r'[()\\"]')
 _LONGEST_TEXT = 256
 
@@ -30,15 +31,16 @@ def authres_result(result: SpfResult, said: bytes) -> Result:
 
     *said* is the identity as it came over SMTP: the HELO, or MAIL FROM. There
     is a reason where there was nothing to check, or checking met an error. An
-    address with "=" in its local part is cut to its domain, which RFC 8601
-    allows: some readers would take what stands before the "=" for a name.
+    address is cut to its domain, which RFC 8601 allows, where its local part
+    has "=" (some readers would take what stands before it for a name) or cannot
+    be written: without the property, nobody would know whom the result is about.
     """
     value = said.decode("utf-8", "replace")
     if result.identity is Identity.MAIL_FROM:
         local_part, _, domain = value.rpartition("@")
         if result.domain:
             domain = result.domain
-        value = domain if not local_part or "=" in local_part else f"{local_part}@{domain}"
+        value = f"{local_part}@{domain}" if _WRITABLE.fullmatch(local_part) else domain
     return Result("spf", result.verdict, (Property("smtp", result.identity, value),), result.problem)
 
 

@@ -203,6 +203,19 @@ def test_long_records_take_bounded_time(record: str) -> None:
     assert time.process_time() - started < 0.5
 
 
+@pytest.mark.parametrize("macro", ["%{l}", "%{l1r.-+,/_=}"])
+def test_terms_full_of_macros_take_bounded_time(macro: str) -> None:
+    """A term for each of 64 kB would be few, and dear: the check is begun again for each answer that comes in."""
+    text = (
+        "v=spf1 " + " ".join(f"x{number}=" + macro * (6000 // len(macro)) for number in range(10)) + " ?all"
+    )
+    zone = published(" ".join(["v=spf1", *(f"include:{name}.example.org" for name in "abcdefghi")]))
+    zone = {**zone, **{f"{name}.example.org": [{"TXT": text}] for name in "abcdefghi"}}
+    result = evaluated(zone)
+    assert result.verdict is Verdict.PERMERROR
+    assert result.problem.startswith("More than 5000 terms")
+
+
 def test_a_trace_tells_what_matched() -> None:
     zone = {
         **published(

@@ -226,6 +226,19 @@ def results(value: str) -> list[tuple[str, dict[str, str]]]:
             {"sender": "b@P\u00c4SS.example", "helo_name": "pass.example"},
             [("pass", {"smtp.helo": "pass.example"}), ("none", {"smtp.mailfrom": "b@xn--pss-qla.example"})],
         ),
+        # Without the property nobody would know whom the result is about, and an aligned pass would be lost.
+        (
+            {"sender": "j\u00f6rg@pass.example", "helo_name": "pass.example"},
+            [("pass", {"smtp.helo": "pass.example"}), ("pass", {"smtp.mailfrom": "pass.example"})],
+        ),
+        (
+            {"sender": "\udcff@pass.example", "helo_name": "pass.example"},
+            [("pass", {"smtp.helo": "pass.example"}), ("pass", {"smtp.mailfrom": "pass.example"})],
+        ),
+        (
+            {"sender": "=?x?q?y@pass.example", "helo_name": "pass.example"},
+            [("pass", {"smtp.helo": "pass.example"}), ("pass", {"smtp.mailfrom": "pass.example"})],
+        ),
     ],
 )
 def test_the_field(attributes: dict[str, str], expected: list[tuple[str, dict[str, str]]]) -> None:
@@ -397,7 +410,9 @@ def test_counts() -> None:
 def test_a_costly_helo_uses_up_no_questions_of_the_sender() -> None:
     zone = {
         # Five look-ups of ten addresses each, at a name that a stranger chooses.
-        "costly.example": [{"TXT": "v=spf1 " + " ".join(f"mx:m{i}.costly.example" for i in range(5)) + " -all"}],
+        "costly.example": [
+            {"TXT": "v=spf1 " + " ".join(f"mx:m{i}.costly.example" for i in range(5)) + " -all"}
+        ],
         **{
             f"m{i}.costly.example": [{"MX": (n, f"h{n}.m{i}.costly.example")} for n in range(10)]
             for i in range(5)

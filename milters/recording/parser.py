@@ -26,7 +26,7 @@ from milters.recording.writer import VERSION_LINE
 MAX_OCTETS = 256 * 1024 * 1024
 """Octets that all packets of a file may have together, repetitions and generated bodies included."""
 
-_PART = re.compile(r'[ \t]*+(?:"((?:[^"\\]|\\.)*+)"(?:[ \t]*\*[ \t]*([0-9]{1,9}))?|([^\s"]+))')
+_PART = re.compile(r'[ \t]*+(?:"([^"\\]*+(?:\\.[^"\\]*+)*)"(?:[ \t]*\*[ \t]*([0-9]{1,9}))?|([^\s"]+))')
 _SPACE = re.compile(r"[ \t]*")
 _MARKS = {"> ": Side.MTA, "< ": Side.DAEMON}
 _ENDS = {end.value: end for end in End}

@@ -11,8 +11,8 @@ from policy.recording.events import Answered, Asked, Clock, Connection, Event, R
 
 VERSION_LINE = "gatepost policy session 1"
 
-_ATTRIBUTE = re.compile(r'[ \t]+([A-Za-z0-9_.-]+)="((?:[^"\\]|\\.)*+)"[ \t]*')
-_SAID = re.compile(r'([<>]) (action|raw) "((?:[^"\\]|\\.)*+)"[ \t]*')
+_ATTRIBUTE = re.compile(r'[ \t]+([A-Za-z0-9_.-]+)="([^"\\]*+(?:\\.[^"\\]*+)*)"[ \t]*')
+_SAID = re.compile(r'([<>]) (action|raw) "([^"\\]*+(?:\\.[^"\\]*+)*)"[ \t]*')
 _LEFT = re.compile(r"([<>]) (close|reset)[ \t]*")
 _CLOCK = re.compile(r"clock ([0-9]{1,12})[ \t]*")
 

@@ -16,7 +16,7 @@ _AT_MOST_ONE = (
 
 def count_problem(headers: Iterable[HeaderField]) -> str:
     """The first rule that the header breaks, in words; "" where it breaks none."""
-    counts = Counter(field.name.lower() for field in headers)
+    counts = Counter(field.name.rstrip(b" \t").lower() for field in headers)
     for name in _REQUIRED:
         if not counts[name]:
             return f"no {name.decode().title()} field"

@@ -63,5 +63,8 @@ class Message:
     oversized: str = ""
 
     def values(self, name: bytes) -> list[bytes]:
-        """The values of all fields called *name* (lower case), topmost first."""
-        return [value for field_name, value in self.headers if field_name.lower() == name]
+        """The values of all fields called *name* (lower case), topmost first.
+
+        White space in front of the colon (RFC 5322 §4.5) hides no field.
+        """
+        return [value for field_name, value in self.headers if field_name.rstrip(b" \t").lower() == name]

@@ -41,7 +41,8 @@ class HeaderIndex:
         self._headers = headers
         self._places: dict[bytes, list[int]] = {}
         for place, (name, _) in enumerate(headers):
-            self._places.setdefault(name.lower(), []).append(place)
+            # White space in front of the colon is no part of the name (RFC 5322 §4.5), and hides no field.
+            self._places.setdefault(name.rstrip(b" \t").lower(), []).append(place)
         self._done: dict[tuple[str, int], bytes] = {}
 
     def count(self, name: bytes) -> int:

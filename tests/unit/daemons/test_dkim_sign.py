@@ -93,6 +93,7 @@ def test_who_is_one_of_ours(
         (MESSAGE.replace(b"example.nl", b"example.org"), "keys is for this sender"),
         (MESSAGE.replace(b"From: Anna", b"X-From: Anna"), "no From field"),
         (b"From: eve@example.nl\n" + MESSAGE, "From: "),
+        (b"From : eve@example.nl\n" + MESSAGE, "From: "),
         (MESSAGE.replace(b"<anna@example.nl>", b"<anna@example.nl>, <bert@example.nl>"), "From: "),
         (MESSAGE.replace(b"Anna <anna@example.nl>", b"nobody"), "From: "),
     ],

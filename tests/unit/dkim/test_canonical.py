@@ -51,6 +51,16 @@ def test_selection_equals_dkimpy(header: list[bytes], wanted: list[bytes]) -> No
     assert list(HeaderIndex(fields).select(wanted, "simple")) == theirs
 
 
+def test_white_space_before_the_colon_hides_no_field() -> None:
+    fields = [HeaderField(b"From ", b" evil@example.org"), HeaderField(b"From", b" anna@example.nl")]
+    index = HeaderIndex(fields)
+    assert index.count(b"from") == 2
+    assert list(index.select([b"from", b"from"], "relaxed")) == [
+        b"from:anna@example.nl\r\n",
+        b"from:evil@example.org\r\n",
+    ]
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

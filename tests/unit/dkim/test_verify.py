@@ -164,6 +164,7 @@ def test_authentic_answer_is_told() -> None:
     [
         # a second From, unsigned: a reader may show that one
         (b"From: Anna", b"From: Eve <eve@evil.example>\nFrom: Anna", UNSIGNED_FROM),
+        (b"From: Anna", b"From : Eve <eve@evil.example>\nFrom: Anna", UNSIGNED_FROM),
         (b"\n\nHello", b"\nfrom: Eve <eve@evil.example>\n\nHello", UNSIGNED_FROM),
         (b"To: bert", b"X-New: field\nTo: bert", PASS),
         (b"Subject: an", b"Subject: another\nSubject: an", PASS),

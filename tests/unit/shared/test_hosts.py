@@ -101,6 +101,7 @@ def test_postfix_versions(version: str, miscounts: bool) -> None:
         (["Date"], "no From field"),
         (["From"], "no Date field"),
         (["From", "Date", "from"], "2 From fields"),
+        (["From ", "Date", "From"], "2 From fields"),
         (["From", "Date", "Subject", "SUBJECT", "subject"], "3 Subject fields"),
         (["From", "Date", "Message-ID", "Message-Id"], "2 Message-Id fields"),
     ],

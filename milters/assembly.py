@@ -121,7 +121,7 @@ def dkim_verify_daemon(config: Config, name: str, settings: DkimVerify) -> Milte
     policy = dkim_verify.policy_of(settings, public_suffix_test())
 
     def serve(log: Logger, metrics: Metrics, clock: Callable[[], float]) -> _Served:
-        resolver = Resolver(config.dns, zone=zone, observer=metrics)
+        resolver = Resolver(config.dns, zone=zone, observer=metrics, complain=partial(log.event, "error"))
         tools = dkim_verify.Tools(
             authserv_id=config.authserv_id,
             trusted=Networks(config.trusted_networks),
@@ -169,7 +169,7 @@ def dmarc_daemon(config: Config, name: str, settings: Dmarc) -> MilterDaemon:
     method = TREE_WALK if settings.org_domain == "tree" else by_suffix_list(organizational_domain_by_list())
 
     def serve(log: Logger, metrics: Metrics, clock: Callable[[], float]) -> _Served:
-        resolver = Resolver(config.dns, zone=zone, observer=metrics)
+        resolver = Resolver(config.dns, zone=zone, observer=metrics, complain=partial(log.event, "error"))
         history = None
         if settings.history is not None and settings.mode == "enforce":
             history = History(settings.history, partial(log.event, "error"))

@@ -92,7 +92,7 @@ def spf_daemon(config: Config, name: str, settings: Spf) -> PolicyDaemon:
             authserv_id=config.authserv_id,
             trusted=Networks(config.trusted_networks),
             sealer=sealer,
-            resolver=Resolver(config.dns, zone=zone, observer=metrics),
+            resolver=Resolver(config.dns, zone=zone, observer=metrics, complain=partial(log.event, "error")),
             new_budget=partial(Budget, config.dns),
             log=log,
             metrics=metrics,
@@ -113,7 +113,7 @@ def greylist_daemon(config: Config, name: str, settings: Greylist) -> PolicyDaem
     lists = greylist.AllowLists(*read_lists(settings, option))
 
     def serve(log: Logger, metrics: Metrics, clock: Callable[[], float]) -> Handler:
-        resolver = Resolver(config.dns, zone=zone, observer=metrics)
+        resolver = Resolver(config.dns, zone=zone, observer=metrics, complain=partial(log.event, "error"))
         counts = Counts(metrics)
         store = make_store(settings, log)
         tools = greylist.Tools(

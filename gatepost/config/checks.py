@@ -87,13 +87,19 @@ def check_daemons(daemons: Mapping[str, Daemon], host: Host) -> Iterator[Finding
 
 def _accounts(at: Path, user: str | None, group: str | None, host: Host) -> Iterator[Finding]:
     if user is not None and not host.user_exists(user):
-        yield Finding((*at, "user"), f"there is no user {quoted(user)} on this host")
+        yield Finding((*at, "user"), _no_user(user))
     if group is not None and not host.group_exists(group):
         yield Finding((*at, "group"), _no_group(group))
 
 
+def _no_user(user: str) -> str:
+    return f"there is no user {quoted(user)} on this host: correct the name, or make it with useradd --system"
+
+
 def _no_group(group: str) -> str:
-    return f"there is no group {quoted(group)} on this host"
+    return (
+        f"there is no group {quoted(group)} on this host: correct the name, or make it with groupadd --system"
+    )
 
 
 def _libmilter(at: Path, daemon: Daemon, host: Host) -> Iterator[Finding]:
@@ -107,10 +113,12 @@ def _libmilter(at: Path, daemon: Daemon, host: Host) -> Iterator[Finding]:
         text = "libmilter needs the Python package pymilter, which is not installed (or leave the option out)"
         yield Finding((*at, "engine"), text)
     if daemon.workers > 1:
-        text = f"engine: libmilter runs with one worker, not {daemon.workers}"
+        text = (
+            f"engine: libmilter runs with one worker, not {daemon.workers}: leave one of the two options out"
+        )
         yield Finding((*at, "workers"), text)
     if len(daemon.socket) > 1:
-        text = f"engine: libmilter serves one socket, not {len(daemon.socket)}"
+        text = f"engine: libmilter serves one socket, not {len(daemon.socket)}: name one, or leave engine out"
         yield Finding((*at, "socket"), text)
 
 

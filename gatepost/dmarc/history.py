@@ -192,7 +192,7 @@ class History:
             with self._open() as connection:
                 connection.executemany(_INSERT, rows)
         except (sqlite3.Error, OSError) as error:
-            self._fail(f"DMARC history {self._path} cannot be written: {error}")
+            self._fail(f"DMARC history {self._path} cannot be written: {error}{self._hint()}")
             return
         self._waiting.clear()
         self._characters = 0
@@ -225,6 +225,15 @@ class History:
         self._file = self._identity()
         self._connection = connection
         return connection
+
+    def _hint(self) -> str:
+        """What to do, where it is plain."""
+        directory = self._path.parent
+        if not directory.is_dir():
+            return f": make the directory {directory}, and give it to the daemon's user"
+        if not os.access(directory, os.W_OK):
+            return f": let the daemon's user write to {directory}"
+        return ""
 
     def _identity(self) -> tuple[int, int]:
         """Which file stands at the path; (0, 0) for none."""

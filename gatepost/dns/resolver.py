@@ -15,6 +15,7 @@ from gatepost.dns.answer import Answer, Outcome
 from gatepost.dns.budget import Budget
 from gatepost.dns.cache import Cache, Key
 from gatepost.dns.client import Client
+from gatepost.dns.outage import Outage
 from gatepost.dns.response import RECORD_TYPES, AliasError, extend
 from gatepost.dns.servers import RESOLV_CONF, Servers, SystemServers, server
 from gatepost.dns.wire import Question
@@ -53,7 +54,8 @@ class Resolver:
     *zone* holds fixed answers. When it is given and no nameservers are
     configured, no server is asked: all other names do not exist. CNAMEs that a
     server follows by itself do not come back to the file. *clock* gives seconds
-    for TTLs; waiting goes by the event loop's own clock.
+    for TTLs; waiting goes by the event loop's own clock. *complain* is told, in
+    one line, when nobody answers any more, and when somebody does again.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Resolver:
         clock: Callable[[], float] = time.monotonic,
         observer: Observer | None = None,
         zone: Zone | None = None,
+        complain: Callable[[str], None] | None = None,
     ) -> None:
         self._settings = settings
         self._observer = observer
@@ -70,6 +73,7 @@ class Resolver:
         self._cache = Cache(settings.cache_size, clock=clock)
         self._flights: dict[Key, asyncio.Task[Answer]] = {}
         self._closed = False
+        self._outage = Outage(complain) if complain is not None else None
         self._trouble = ""
         self._servers = self._choose(clock)
         self._client = Client(self._servers)
@@ -157,6 +161,8 @@ class Resolver:
         finally:
             del self._flights[key]
         self._cache.put(key, answer, ttl)
+        if self._outage is not None:
+            self._outage.note(answer, nobody=answer.detail == self._trouble != "")
         if self._observer is not None:
             self._observer.query(key[1], answer.outcome, loop.time() - started)
         return answer

@@ -185,7 +185,8 @@ class Supervisor:
         for address in self._listeners.unasked:
             self._log.event(
                 "warning",
-                "systemd passed an address that `socket:` does not name; serving it too",
+                "systemd passed an address that `socket:` does not name; serving it too:"
+                " make it and the unit's ListenStream= the same",
                 address=address,
             )
 

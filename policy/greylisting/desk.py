@@ -55,6 +55,8 @@ class Desk:
         self._waiting: Waiting = []
         self._working: asyncio.Task[None] | None = None
         self._failing = False
+        self._told = False
+        self._worked = False
         self._try_again = 0.0
         self._closed = False
         self._housekeeper = self._loop.create_task(self._keep_house())
@@ -113,13 +115,19 @@ class Desk:
     def _failed(self, text: str) -> None:
         self._counts.store_errors.inc()
         self._try_again = self._loop.time() + self._retry_after
-        if not self._failing:
-            self._failing = True
+        self._failing = True
+        self._complain(text)
+
+    def _complain(self, text: str) -> None:
+        if not self._told:
+            self._told = True
             self._log.event("error", "the greylist's store does not work: mail passes meanwhile", error=text)
 
     def _recovered(self) -> None:
-        if self._failing:
-            self._failing = False
+        self._worked = True
+        self._failing = False
+        if self._told:
+            self._told = False
             self._log.event("warning", "the greylist's store works again")
 
     async def _keep_house(self) -> None:
@@ -128,11 +136,14 @@ class Desk:
         while True:
             try:
                 pause = await self._store.tend(self._clock())
+                self._worked = True
                 if self._loop.time() >= count_at:
                     count_at = self._loop.time() + _COUNT_EVERY
                     self._counts.entries.set(await self._store.size())
-            except StoreError:
-                # The next request will tell.
+            except StoreError as error:
+                # One that never worked is told of at the start; of another the next request will tell.
+                if not self._worked:
+                    self._complain(str(error))
                 pause = self._retry_after
             except Exception as error:
                 self._log.failure("the greylist's housekeeping broke", error)

@@ -263,4 +263,6 @@ async def _speaking() -> AsyncIterator[None]:
 
 
 def _told(error: BaseException) -> str:
-    return str(error).partition("\n")[0][:200] or type(error).__name__
+    text = str(error).partition("\n")[0][:200] or type(error).__name__
+    # Of connecting, not of a broken connection or a refused password.
+    return f"{text.rstrip('.')}: is Redis running there?" if "connecting to" in text else text

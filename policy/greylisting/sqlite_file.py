@@ -98,7 +98,8 @@ def _create(path: Path) -> None:
     except OSError as error:
         # One that can only be read is for SQLite to complain about.
         if not path.exists():
-            raise StoreError(f"{path}: cannot make the file: {error.strerror}") from None
+            text = f"{path}: cannot make the file: {error.strerror}: let the daemon's user write to {path.parent}"
+            raise StoreError(text) from None
 
 
 def _prepared(path: Path, make: bool) -> sqlite3.Connection:

@@ -277,7 +277,8 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
         written.write()
     written.close()
     assert complaints == [
-        f"DMARC history {tmp_path}/nowhere/dmarc.db cannot be written: unable to open database file"
+        f"DMARC history {tmp_path}/nowhere/dmarc.db cannot be written: unable to open database file: "
+        f"make the directory {tmp_path}/nowhere, and give it to the daemon's user"
     ]
 
 

@@ -147,6 +147,19 @@ def test_a_store_that_is_back_is_used_at_once(log: LogFile) -> None:
     ]
 
 
+def test_a_store_that_never_worked_is_told_of_before_the_first_request(log: LogFile) -> None:
+    async def scene() -> None:
+        store = FakeStore()
+        store.error = StoreError("no such directory")
+        desk = desk_of(store, log)
+        await asyncio.sleep(0.01)
+        assert await desk.judge(Question(triplet())) is None
+        await desk.close()
+
+    asyncio.run(scene())
+    assert log.messages == ["the greylist's store does not work: mail passes meanwhile"]
+
+
 def test_a_store_that_hangs_holds_up_one_lot_and_no_more(log: LogFile) -> None:
     async def scene() -> None:
         store = FakeStore()

@@ -62,14 +62,14 @@ class HostAndPort:
         expected = f"expected ADDRESS:PORT such as 127.0.0.1:{port} or [::1]:{port}"
         host, separator, port_text = _split_host(text.strip())
         if not separator and default_port is not None and _is_host(host):
-            return cls(host, default_port)
+            return cls(_shortest(host), default_port)
         if not separator and _is_host(host):
             shown = f"[{host}]" if ":" in host else host
             raise ValueError(f"the port is missing: {expected}, not {shown}")
         number = _port(port_text)
         if not _is_host(host) or number is None:
             raise ValueError(f"{expected}, not {quoted(text)}")
-        return cls(host, number)
+        return cls(_shortest(host), number)
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -148,7 +148,7 @@ class SocketAddress:
         if version == 4 and prefix == "inet6":
             raise ValueError(f'{host} is an IPv4 address: write "inet:{number}@{host}"')
         family: Family = "inet6" if version == 6 or prefix == "inet6" else "inet"
-        return cls(family, host, number)
+        return cls(family, _shortest(host), number)
 
     @property
     def libmilter(self) -> str:
@@ -185,6 +185,11 @@ def _is_host(host: str) -> bool:
         return True
     # What is all digits and dots is an address with a slip in it, not a name.
     return bool(_HOST_NAME.fullmatch(host)) and len(host) <= 253 and not host.replace(".", "").isdigit()
+
+
+def _shortest(host: str) -> str:
+    """*host* as the system gives it back (RFC 5952), so that one address has one name."""
+    return str(ip_address(host)) if ":" in host else host
 
 
 def is_address(host: str) -> bool:

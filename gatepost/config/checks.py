@@ -25,6 +25,7 @@ _POSTFIX_SILENCE = 300.0
 """Seconds for which Postfix lets a client be silent (smtpd_timeout), and itself is."""
 _POSTFIX_PACKET = 65536
 """Octets of the largest packet that Postfix sends to a milter (MILTER_CHUNK_SIZE and the command)."""
+_GROUP_ALONE = "a group is only taken together with a user: add user"
 
 
 class Finding(NamedTuple):
@@ -38,6 +39,12 @@ class Finding(NamedTuple):
 def check_common(config: Config, host: Host) -> Iterator[Finding]:
     """Check what stands outside the daemons."""
     yield from _accounts((), config.user, config.group, host)
+    userless = {name: daemon for name, daemon in config.daemons.items() if not (daemon.user or config.user)}
+    if userless and config.group is not None:
+        yield Finding(("group",), _GROUP_ALONE)
+    for name, daemon in userless.items():
+        if daemon.group is not None:
+            yield Finding(("daemons", name, "group"), _GROUP_ALONE)
 
 
 def warn_common(config: Config, authserv_id_given: bool) -> Iterator[Finding]:

@@ -140,6 +140,7 @@ TCP = SocketAddress("inet", "127.0.0.1", 8891)
         ("localhost:8891", SocketAddress("inet", "localhost", 8891)),
         ("inet:8891@0.0.0.0", SocketAddress("inet", "0.0.0.0", 8891)),
         ("inet6:8891@::1", SocketAddress("inet6", "::1", 8891)),
+        ("inet6:8891@2001:DB8:0:0::1", SocketAddress("inet6", "2001:db8::1", 8891)),
         ("'inet6:8891@[::1]'", SocketAddress("inet6", "::1", 8891)),
         ("inet6:8891", SocketAddress("inet6", "::1", 8891)),
         ("inet6:8891@localhost", SocketAddress("inet6", "localhost", 8891)),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gatepost.dkim.result import Cause, Verdict
 from gatepost.dkim.verify import Policy, Verification
@@ -149,6 +152,24 @@ def test_answers(answer: Any, expected: tuple[Verdict, Cause, str]) -> None:
 )
 def test_short_rsa_keys(bits: int, policy: dict[str, Any], expected: tuple[Verdict, Cause, str]) -> None:
     assert outcome(craft(MESSAGE, rsa_key(bits)), {KEY: record(rsa_key(bits))}, **policy) == expected
+
+
+@pytest.mark.parametrize(
+    ("bits", "expected"),
+    [
+        # RFC 8301 §3.2; what the signature is then makes no difference.
+        (512, (Verdict.POLICY, Cause.SECURITY, "RSA key of 512 bits is too short")),
+        (1023, (Verdict.POLICY, Cause.SECURITY, "RSA key of 1023 bits is too short")),
+        (1024, (Verdict.FAIL, Cause.MISMATCH, "header altered, or signed with another key")),
+        (8192, (Verdict.FAIL, Cause.MISMATCH, "header altered, or signed with another key")),
+        (8193, (Verdict.PERMERROR, Cause.MALFORMED, "RSA key of 8193 bits, over 8192")),
+        (16384, (Verdict.PERMERROR, Cause.MALFORMED, "RSA key of 16384 bits, over 8192")),
+    ],
+)
+def test_sizes_of_rsa_keys(bits: int, expected: tuple[Verdict, Cause, str]) -> None:
+    key = RSAPublicNumbers(65537, (1 << (bits - 1)) | 1).public_key()
+    octets = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert outcome(craft(MESSAGE, RSA), {KEY: b"p=" + b64encode(octets)}) == expected
 
 
 def test_authentic_answer_is_told() -> None:

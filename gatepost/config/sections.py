@@ -109,7 +109,8 @@ class Daemon(Section):
     group: str | None = None
     """The group to become; none given: the user's own."""
     drain_timeout: DurationOrZero = 30.0
-    """How long messages in flight may take when the daemon stops."""
+    """How long messages in flight may take when the daemon stops. After a reload, SMTP sessions that are open
+    then keep the old configuration for up to half of it."""
     on_internal_error: Literal["accept", "tempfail"] = "tempfail"
     """What becomes of a message when something breaks in the daemon itself."""
     ignore_hosts: list[HostPattern] = []

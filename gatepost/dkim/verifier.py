@@ -12,6 +12,7 @@ from gatepost.dkim.verify import Policy, Verification
 from gatepost.dns.answer import Answer
 from gatepost.dns.budget import Budget
 from gatepost.dns.resolver import Resolver
+from gatepost.later import Later
 from gatepost.message import HeaderField
 
 _KEYS_KEPT = 4096
@@ -58,7 +59,7 @@ class SignatureCheck:
 
     def results(self) -> list[SignatureResult] | Awaitable[list[SignatureResult]]:
         """Judge, at the end of the body: at once where all keys are known, else as soon as they are."""
-        return self._results_later() if self._asked else self._judge()
+        return Later(self._results_later) if self._asked else self._judge()
 
     def cancel(self) -> None:
         """The message is gone: nobody waits for its keys any more."""

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Generator, Mapping
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from gatepost.dns.answer import Answer
 from gatepost.dns.budget import Budget
 from gatepost.dns.resolver import Resolver
+from gatepost.later import Later
 
 T = TypeVar("T")
 
@@ -40,7 +42,7 @@ def run(steps: Steps[T], resolver: Resolver, new_budget: Callable[[], Budget]) -
                 if answer is not None:
                     answers[question] = answer
             if len(answers) < len(questions):
-                return _run_on(steps, questions, answers, resolver, new_budget())
+                return Later(partial(_run_on, steps, questions, answers, resolver, new_budget()))
             questions = steps.send(answers)
     except StopIteration as end:
         result: T = end.value

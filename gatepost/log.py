@@ -33,8 +33,8 @@ Format = Literal["text", "json"]
 VALUE_LIMIT: Final = 200
 """The most characters of one value that are written."""
 
-MESSAGE_LIMIT: Final = 300
-"""The most characters of an event's own words."""
+MESSAGE_LIMIT: Final = 1000
+"""The most characters of an event's own words: several paths, and what to do."""
 
 LINE_LIMIT: Final = select.PIPE_BUF
 """The most octets of one line, its end included: up to here a write to a pipe is all or nothing."""

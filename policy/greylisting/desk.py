@@ -136,10 +136,10 @@ class Desk:
         while True:
             try:
                 pause = await self._store.tend(self._clock())
-                self._worked = True
                 if self._loop.time() >= count_at:
                     count_at = self._loop.time() + _COUNT_EVERY
                     self._counts.entries.set(await self._store.size())
+                    self._worked = True
             except StoreError as error:
                 # One that never worked is told of at the start; of another the next request will tell.
                 if not self._worked:

@@ -24,7 +24,7 @@ from tests.harness.smtp import STRANGER, Reply, deliver
 DAEMON = "dkim-verify"
 
 # What systemd does for a service with a socket (sd_listen_fds(3)): the socket is descriptor 3.
-_ACTIVATE = """\
+ACTIVATE = """\
 import os, sys
 os.dup2(int(sys.argv[1]), 3)
 os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": sys.argv[2]}
@@ -117,7 +117,7 @@ def activate(daemon: Daemon, listener: socket) -> None:
     """Let *daemon* be started with *listener* as its socket, as by a socket unit of its name."""
     process = daemon.process
     process.descriptors = (listener.fileno(),)
-    process.command = [sys.executable, "-c", _ACTIVATE, str(listener.fileno()), daemon.name, *process.command]
+    process.command = [sys.executable, "-c", ACTIVATE, str(listener.fileno()), daemon.name, *process.command]
 
 
 def holding(worker: psutil.Process, port: int) -> bool:

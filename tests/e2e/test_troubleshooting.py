@@ -1,0 +1,45 @@
+"""docs/troubleshooting.md: each line on it is what the mistake gives, and each mistake is on it."""
+
+from __future__ import annotations
+
+import re
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.troubles import postfix, serving, start  # noqa: F401  # each adds its mistakes
+from tests.e2e.troubles.scene import MISTAKES, Scene
+
+PAGE = (Path(__file__).parents[2] / "docs" / "troubleshooting.md").read_text()
+SEEN = [line for block in re.findall(r"(?ms)^```log\n(.*?)^```$", PAGE) for line in block.splitlines()]
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    """A place that other users can enter; pytest's own is closed to them."""
+    with tempfile.TemporaryDirectory(prefix="gatepost-") as name:
+        Path(name).chmod(0o755)
+        yield Scene(Path(name))
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_a_mistake_gives_its_line(scene: Scene, line: str) -> None:
+    assert line in MISTAKES[line](scene)
+
+
+def test_the_page_shows_these_lines_and_no_others() -> None:
+    assert sorted(SEEN) == sorted(MISTAKES)
+
+
+def test_a_socket_that_a_dead_daemon_left_is_replaced(scene: Scene) -> None:
+    scene.configure("daemons:\n  dkim-verify:\n    socket: unix:/run/gatepost/verify\n")
+    path = scene.path("/run/gatepost/verify")
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    with scene.running(), socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))

@@ -15,8 +15,8 @@ from email.utils import formatdate
 
 from gatepost.config.greylist_settings import Greylist
 from gatepost.dns.budget import Budget
-from gatepost.dns.names import InvalidNameError, to_ascii
 from gatepost.dns.resolver import Resolver
+from gatepost.domains import InvalidNameError, to_ascii
 from gatepost.hosts import HostList
 from gatepost.log import Logger
 from gatepost.networks import Networks

@@ -25,7 +25,7 @@ from gatepost.address.mailbox import (
     SeveralAddresses,
     SeveralFields,
 )
-from gatepost.dns.names import InvalidNameError, to_ascii
+from gatepost.domains import InvalidNameError, to_ascii
 
 MAX_LENGTH = 32 * 1024
 """Octets of a field's value; a longer one is BadSyntax."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from gatepost.address.grammar import COMMENT, QUOTED
-from gatepost.dns.names import InvalidNameError, to_ascii
+from gatepost.domains import InvalidNameError, to_ascii
 
 MAX_HEAD = 64 * 1024
 """Octets of a value in which the id has to be found; the rest is not looked at."""

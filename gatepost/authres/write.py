@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from gatepost.address.grammar import ATEXT
 from gatepost.authres.result import Result
-from gatepost.dns.names import InvalidNameError, to_ascii
+from gatepost.domains import InvalidNameError, to_ascii
 
 MAX_TEXT = 200
 """Characters of a reason or comment that are written; the rest is cut."""

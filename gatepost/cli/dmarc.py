@@ -31,9 +31,9 @@ from gatepost.dmarc.tags import Text
 from gatepost.dmarc.walk import MAX_QUERIES
 from gatepost.dns.answer import Outcome
 from gatepost.dns.budget import Budget
-from gatepost.dns.names import InvalidNameError, to_ascii
 from gatepost.dns.noting import NotingResolver
 from gatepost.dns.zone import Zone, ZoneError
+from gatepost.domains import InvalidNameError, to_ascii
 from gatepost.examine.domain import Applied, DomainReport, Step, Stop, look_into
 from gatepost.spf.result import safe
 from gatepost.suffixes import organizational_domain_by_list

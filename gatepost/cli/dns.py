@@ -18,9 +18,9 @@ from gatepost.config.errors import ConfigError
 from gatepost.config.sections import Dns
 from gatepost.dkim.publish import bind
 from gatepost.dns.budget import Budget
-from gatepost.dns.names import InvalidNameError, to_ascii
 from gatepost.dns.noting import NotingResolver
 from gatepost.dns.zone import Zone, ZoneError
+from gatepost.domains import InvalidNameError, to_ascii
 from gatepost.examine.item import Item, Status
 from gatepost.examine.publication import Plan, look_up
 from gatepost.spf.result import safe

@@ -22,7 +22,7 @@ from gatepost.config.greylist_settings import Greylist
 from gatepost.config.load import load
 from gatepost.config.sections import Daemon
 from gatepost.config.words import listed, quoted
-from gatepost.dns.names import InvalidNameError, to_ascii
+from gatepost.domains import InvalidNameError, to_ascii
 from gatepost.log import Logger
 from gatepost.networks import parse_address
 from policy.greylisting.decision import OriginRecord, TripletRecord

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gatepost.config.addresses import parse_network
 from gatepost.config.words import quoted
-from gatepost.dns.names import InvalidNameError, to_ascii
+from gatepost.domains import InvalidNameError, to_ascii
 
 # RFC 5322 §2.2: printable US-ASCII without the colon. The bound is ours.
 _FIELD_NAME = re.compile(r"[\x21-\x39\x3b-\x7e]{1,128}")

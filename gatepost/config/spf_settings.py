@@ -10,7 +10,7 @@ from pydantic import Field, PlainValidator
 from gatepost.config.sections import Daemon, Section
 from gatepost.config.types import Domain, Network
 from gatepost.config.words import listed, quoted
-from gatepost.dns.names import InvalidNameError, to_ascii
+from gatepost.domains import InvalidNameError, to_ascii
 from gatepost.spf.reason import PLACEHOLDERS, Reason
 
 HeloReject = Literal["fail", "softfail", "not_pass", "null_sender", "never", "no_check"]

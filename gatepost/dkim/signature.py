@@ -8,7 +8,7 @@ from binascii import a2b_base64
 from dataclasses import dataclass
 
 from gatepost.dkim import taglist
-from gatepost.dns.names import to_ascii
+from gatepost.domains import to_ascii
 
 MAX_FIELD = 32 * 1024
 """Octets of a DKIM-Signature field that are read; longer ones are malformed to us."""

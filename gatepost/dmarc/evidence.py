@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gatepost.authres.result import Result
 from gatepost.dmarc.evaluate import Identifiers
-from gatepost.dns.names import InvalidNameError, to_ascii
+from gatepost.domains import InvalidNameError, to_ascii
 
 
 @dataclass(frozen=True, slots=True)

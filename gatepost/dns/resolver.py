@@ -20,6 +20,7 @@ from gatepost.dns.response import RECORD_TYPES, AliasError, extend
 from gatepost.dns.servers import RESOLV_CONF, Servers, SystemServers, server
 from gatepost.dns.wire import Question
 from gatepost.dns.zone import Zone
+from gatepost.domains import InvalidNameError
 
 if TYPE_CHECKING:
     from gatepost.config.sections import Dns
@@ -43,7 +44,7 @@ class Resolver:
 
     Record types are those of :data:`~gatepost.dns.response.RECORD_TYPES`, in
     capitals. The case of a name and its final dot do not matter; names with
-    U-labels go through :func:`gatepost.dns.names.to_ascii` first.
+    U-labels go through :func:`gatepost.dns.to_ascii` first.
 
     Answers are kept as long as their TTL says, up to ``max_ttl`` and
     ``max_negative_ttl``. Failures, and answers with a TTL of 0, go to those
@@ -119,7 +120,7 @@ class Resolver:
             return Answer(Outcome.SERVFAIL, detail="not a record type that is looked up here")
         try:
             parsed = names.parse(name)
-        except names.InvalidNameError as error:
+        except InvalidNameError as error:
             return Answer(Outcome.NXDOMAIN, detail=f"not a name in the DNS: {error}")
         if self._closed:
             return Answer(Outcome.SERVFAIL, detail="the resolver is closed")

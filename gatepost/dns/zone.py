@@ -28,6 +28,7 @@ from gatepost.dns import names
 from gatepost.dns.answer import Answer, Outcome
 from gatepost.dns.cache import Key
 from gatepost.dns.response import RECORD_TYPES, AliasError, extend
+from gatepost.domains import InvalidNameError
 
 _WORDS = {
     outcome.name: outcome for outcome in (Outcome.SERVFAIL, Outcome.TIMEOUT, Outcome.NXDOMAIN, Outcome.NODATA)
@@ -169,7 +170,7 @@ class _Reader:
             return ""
         try:
             names.parse(written)
-        except names.InvalidNameError as error:
+        except InvalidNameError as error:
             raise self._error(node, f"not a domain name: {error}") from None
         return written.lower().removesuffix(".")
 

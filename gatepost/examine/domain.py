@@ -13,9 +13,9 @@ from gatepost.dmarc.tags import Text, explain
 from gatepost.dmarc.walk import Walk, question, targets, the_record
 from gatepost.dns.answer import Answer, Outcome
 from gatepost.dns.budget import Budget
-from gatepost.dns.names import InvalidNameError, to_ascii
 from gatepost.dns.noting import NotingResolver
 from gatepost.dns.steps import Question, Steps, run
+from gatepost.domains import InvalidNameError, to_ascii
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gatepost.address.envelope import internal_form
-from gatepost.dns.names import InvalidNameError, to_ascii
+from gatepost.domains import InvalidNameError, to_ascii
 from gatepost.spf.result import Identity
 
 LONGEST_MAIL_FROM = 1000

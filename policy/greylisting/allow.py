@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import NamedTuple
 
 from gatepost.config.words import quoted
-from gatepost.dns.names import InvalidNameError, to_ascii
+from gatepost.domains import InvalidNameError, to_ascii
 from gatepost.networks import Address, Network, parse_address
 from policy.greylisting.key import NULL_SENDER
 from policy.greylisting.pattern import PatternError, compile_pattern

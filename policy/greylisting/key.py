@@ -12,7 +12,7 @@ from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple
 
-from gatepost.dns.names import InvalidNameError, to_ascii
+from gatepost.domains import InvalidNameError, to_ascii
 from gatepost.networks import parse_address
 
 LONGEST = 320

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gatepost.config.words import quoted
-from gatepost.dns.names import to_ascii
+from gatepost.domains import to_ascii
 
 # RFC 6376 §3.1: sub-domains with dots between. Underscores are not in its grammar and are in use.
 _SELECTOR = re.compile(

@@ -20,7 +20,7 @@ from gatepost.dkim.keys.report import Report
 from gatepost.dkim.keys.source import KeyPlace, NamedKey, Source
 from gatepost.dkim.keys.tables import Tables
 from gatepost.dkim.signing_key import SigningKey
-from gatepost.dns.names import LONGEST_NAME
+from gatepost.domains import LONGEST_NAME
 
 if TYPE_CHECKING:
     from gatepost.config.dkim_settings import DkimSign

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatepost.dns import names
+from gatepost.domains import InvalidNameError, to_ascii
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ from gatepost.dns import names
     ],
 )
 def test_domains_become_ascii(domain: str, expected: str) -> None:
-    assert names.to_ascii(domain) == expected
+    assert to_ascii(domain) == expected
 
 
 @pytest.mark.parametrize(
@@ -60,17 +61,17 @@ def test_domains_become_ascii(domain: str, expected: str) -> None:
 )
 def test_what_is_no_domain(domain: str) -> None:
     with pytest.raises(ValueError, match=r"^[ -~]+$"):
-        names.to_ascii(domain)
+        to_ascii(domain)
 
 
 @given(st.text(max_size=300))
 @settings(max_examples=200)
 def test_any_text_gives_a_plain_name_or_is_refused(domain: str) -> None:
     try:
-        name = names.to_ascii(domain)
-    except names.InvalidNameError:
+        name = to_ascii(domain)
+    except InvalidNameError:
         return
-    assert names.to_ascii(name) == name
+    assert to_ascii(name) == name
     assert names.text(names.parse(name)) == name
 
 
@@ -101,7 +102,7 @@ def test_characters_stand_for_themselves(name: str, labels: tuple[bytes, ...]) -
     ],
 )
 def test_names_that_the_dns_cannot_carry(name: str, why: str) -> None:
-    with pytest.raises(names.InvalidNameError, match=why):
+    with pytest.raises(InvalidNameError, match=why):
         names.parse(name)
 
 
@@ -110,7 +111,7 @@ def test_names_that_the_dns_cannot_carry(name: str, why: str) -> None:
 def test_parsing_raises_nothing_else(name: str) -> None:
     try:
         parsed = names.parse(name)
-    except names.InvalidNameError:
+    except InvalidNameError:
         return
     assert b".".join(parsed.labels) == name.lower().encode().removesuffix(b".") + b"."
 

@@ -45,3 +45,11 @@ def test_each_field_is_explained(name: str) -> None:
 def test_the_links_lead_somewhere() -> None:
     for target in re.findall(r"\]\(([^)]+)\)", PAGE):
         assert (ROOT / "docs" / target).is_file(), target
+
+
+@pytest.mark.parametrize(
+    "option", ["trusted_networks", "subdomains", "max_signatures", "addresses", "domains"]
+)
+def test_the_options_that_help_exist(option: str) -> None:
+    assert f"`{option}" in PAGE
+    assert re.search(rf"(?m)^\| `(allow\.)?{option}` \|", (ROOT / "docs" / "options.md").read_text())

@@ -12,10 +12,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from gatepost.address import AddressError, author
-from gatepost.authres.border import FIELD_NAME, Border, Claim
-from gatepost.authres.read import ARParseError, read
-from gatepost.authres.seal import Sealer, message_subject, without_seal
-from gatepost.authres.unsealed import read_unsealed
+from gatepost.authres.border import FIELD_NAME, Border
+from gatepost.authres.seal import Sealer, message_subject
 from gatepost.authres.write import format_value
 from gatepost.config.dkim_settings import DkimVerify
 from gatepost.dkim.report import authres_results, brief
@@ -30,14 +28,13 @@ from gatepost.message import Message
 from gatepost.metrics import Metrics
 from gatepost.networks import Networks
 from gatepost.postfix.version import miscounts_headers
+from milters.claims import kept_and_removed
 from milters.handler import (
     Change,
-    DeleteHeader,
     Disposition,
     Examination,
     InsertHeader,
     Needs,
-    ReplaceHeader,
     Step,
     Verdict,
 )
@@ -131,7 +128,7 @@ class _Verifying:
             return self._message.oversized
         if local and not self._daemon.settings.verify_local:
             return "from one of us"
-        if any(claim.believed and _tells_dkim(claim) for claim in self._claims):
+        if any(result.method == "dkim" for claim in self._claims for result in claim.results()):
             return "verified before"
         return ""
 
@@ -164,15 +161,9 @@ class _Verifying:
         return self._told(replace(self._disposition(results), changes=changes), results)
 
     def _kept_and_removed(self) -> list[Change]:
-        changes: list[Change] = []
-        for claim in self._claims:
-            if not claim.believed:
-                self._tools.metrics.headers_stripped.inc()
-                changes.append(DeleteHeader(FIELD_NAME, claim.index))
-            elif self._tools.removes_seals and self._inside:
-                # At the border the message may still come by here again, from a content filter.
-                changes.append(ReplaceHeader(FIELD_NAME, claim.index, without_seal(claim.value).strip()))
-        return changes
+        # At the border the message may still come by here again, from a content filter.
+        removes_seals = self._tools.removes_seals and self._inside
+        return kept_and_removed(self._claims, removes_seals, self._tools.metrics)
 
     def _weighed(self, results: list[SignatureResult]) -> list[SignatureResult]:
         """The results as they are reported: with the message's other faults, and in order."""
@@ -244,14 +235,6 @@ class _Verifying:
             action=None if verdict.disposition is Disposition.ACCEPT else action,
         )
         return verdict
-
-
-def _tells_dkim(claim: Claim) -> bool:
-    try:
-        parsed = read(claim.value) if claim.sealed else read_unsealed(claim.value)
-        return any(result.method == "dkim" for result in parsed.results)
-    except ARParseError:
-        return False
 
 
 def _not_acceptable(result: SignatureResult, problem: str) -> SignatureResult:

@@ -15,11 +15,9 @@ from dataclasses import dataclass, field, replace
 
 from gatepost.address import AddressError, author
 from gatepost.authres.border import FIELD_NAME, Border
-from gatepost.authres.read import ARParseError, read
 from gatepost.authres.result import Property, Result
-from gatepost.authres.seal import Sealer, message_subject, without_seal
+from gatepost.authres.seal import Sealer, message_subject
 from gatepost.authres.spf_field import stated
-from gatepost.authres.unsealed import read_unsealed
 from gatepost.authres.write import format_value
 from gatepost.config.dmarc_settings import Dmarc
 from gatepost.dkim.report import authres_results, brief
@@ -39,15 +37,13 @@ from gatepost.networks import Networks
 from gatepost.spf.check import Check
 from gatepost.spf.result import Identity, SpfResult
 from milters import handler
+from milters.claims import kept_and_removed
 from milters.dmarc_action import Action, decide
 from milters.handler import (
-    Change,
-    DeleteHeader,
     Disposition,
     Examination,
     InsertHeader,
     Needs,
-    ReplaceHeader,
     Step,
 )
 from milters.replies import HEADER_TOO_LARGE, Ignored
@@ -124,13 +120,7 @@ class _Evaluating:
 
     def _believed(self) -> Evidence:
         """What the fields say that we believe."""
-        results: list[Result] = []
-        for claim in self._claims:
-            if claim.believed:
-                try:
-                    results += (read if claim.sealed else read_unsealed)(claim.value).results
-                except ARParseError:
-                    continue
+        results = [result for claim in self._claims for result in claim.results()]
         return gather(results, null_sender=not self._message.envelope.mail_from)
 
     def _why_not(self) -> str:
@@ -291,22 +281,14 @@ class _Evaluating:
             value = self._tools.sealer.seal(value, message_subject(self._message.headers), self._now)
         return value.encode("utf-8")
 
-    def _kept_and_removed(self) -> list[Change]:
-        changes: list[Change] = []
-        for claim in self._claims:
-            if not claim.believed:
-                self._tools.metrics.headers_stripped.inc()
-                changes.append(DeleteHeader(FIELD_NAME, claim.index))
-            elif self._tools.removes_seals:
-                changes.append(ReplaceHeader(FIELD_NAME, claim.index, without_seal(claim.value).strip()))
-        return changes
-
     def _told(
         self, action: Action, evaluation: Evaluation | None, signatures: Sequence[SignatureResult] = ()
     ) -> handler.Verdict:
         """Add the fields that go, count the verdict, write the message's line, and pass the verdict on."""
-        verdict = replace(action.verdict, changes=[*self._kept_and_removed(), *action.verdict.changes])
-        envelope, tools = self._message.envelope, self._tools
+        tools = self._tools
+        changes = kept_and_removed(self._claims, tools.removes_seals, tools.metrics)
+        verdict = replace(action.verdict, changes=[*changes, *action.verdict.changes])
+        envelope = self._message.envelope
         word = verdict.disposition.value
         tools.metrics.verdict(word).inc()
         spf = self._spf_finding() if evaluation else None

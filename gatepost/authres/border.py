@@ -15,9 +15,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from gatepost.authres.read import ARParseError, read
+from gatepost.authres.result import Result
 from gatepost.authres.seal import Sealer, message_subject, spf_subject
 from gatepost.authres.spf_field import stated
 from gatepost.authres.strip import Ids, claims
+from gatepost.authres.unsealed import read_unsealed
 from gatepost.message import Message
 from gatepost.networks import Networks
 
@@ -43,6 +46,15 @@ class Claim:
     value: bytes
     sealed: bool
     believed: bool
+
+    def results(self) -> tuple[Result, ...]:
+        """What a believed field says; nothing where it cannot be read, or is not believed."""
+        if not self.believed:
+            return ()
+        try:
+            return (read if self.sealed else read_unsealed)(self.value).results
+        except ARParseError:
+            return ()
 
 
 class Border:

@@ -19,8 +19,11 @@ from gatepost.dns.servers import Server, Servers
 from gatepost.dns.transport import over_tcp, over_udp
 from gatepost.dns.wire import MalformedAnswerError, Question, decode, is_truncated
 
-SOCKETS = 256
-"""Questions asked at a time; each holds one file descriptor. Further ones wait, within their own time."""
+SOCKETS = 1024
+"""Questions asked at a time; each holds one file descriptor. Further ones wait, within their own time.
+
+Many, so that a stranger whose name servers are silent has a hard time keeping the others waiting.
+"""
 
 _ROUNDS = (1, 2)
 # A server that does not know EDNS (RFC 6891 §7).

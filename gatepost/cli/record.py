@@ -14,11 +14,11 @@ import sys
 
 from gatepost.cli.sockets import socket_address
 from gatepost.cli.status import FINE, NOT_IN_ORDER
+from gatepost.recording.proxy import Proxy
+from gatepost.recording.shelf import shelf
 from gatepost.service.daemon import ServiceError
 from gatepost.service.listeners import bind
 from milters.recording.language import MILTER
-from milters.recording.proxy import Proxy
-from milters.recording.shelf import shelf
 from policy.recording.language import POLICY
 
 EXAMPLE = (

@@ -30,11 +30,11 @@ from gatepost.config.settings import Config
 from gatepost.config.types import SocketAddress
 from gatepost.log import Logger
 from gatepost.metrics import Metrics
+from gatepost.recording.difference import Difference
+from gatepost.recording.events import RecordingError
 from milters.assembly import MilterDaemon
 from milters.recording.events import Recording as MilterSession
-from milters.recording.events import RecordingError
 from milters.recording.parser import parse
-from milters.recording.replay import Difference
 from milters.recording.replay import replay as play
 from policy.assembly import PolicyDaemon, remembering_in
 from policy.recording.events import Recording as PolicySession

@@ -40,7 +40,7 @@ of the connection, by whoever left first (``reset``: with an RST). Commands,
 flags and stages have the names of libmilter's ``mfdef.h``, without prefix.
 
 Indented lines continue the one above; a string at the beginning of one
-continues the last string. Strings hold octets, see :mod:`.octets`. Empty lines
+continues the last string. Strings hold octets, see :mod:`gatepost.recording.octets`. Empty lines
 and lines that begin with ``#`` say nothing. Also possible are::
 
     > BODY generated 20971520 octets seed 7 from 0 to 65535

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from difflib import unified_diff
 from hashlib import sha256
 
+from gatepost.recording.events import Left, Raw, Side
+from gatepost.recording.octets import quote, strings
 from milters import mfdef
-from milters.recording.events import Event, Left, Packet, Raw, Side
+from milters.recording.events import Event, Packet
 from milters.recording.manners import Manners
-from milters.recording.octets import quote, strings
 from milters.recording.words import COMMAND_NAMES, COMMANDS
 
 _FINAL = {

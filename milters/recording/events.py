@@ -3,30 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import NamedTuple
 
-
-class RecordingError(ValueError):
-    """A session file that cannot be read. ``line`` is the number of the line, from 1."""
-
-    def __init__(self, line: int, text: str) -> None:
-        super().__init__(f"line {line}: {text}")
-        self.line = line
-
-
-class Side(Enum):
-    """Who speaks. The values are the marks of the file."""
-
-    MTA = ">"
-    DAEMON = "<"
-
-
-class End(Enum):
-    """How a side left the connection: in order (FIN), or not (RST)."""
-
-    CLOSE = "close"
-    RESET = "reset"
+from gatepost.recording.events import Left, Raw, Side
 
 
 class Packet(NamedTuple):
@@ -36,20 +15,6 @@ class Packet(NamedTuple):
     command: int
     payload: bytes = b""
     joined: bool = False
-
-
-class Raw(NamedTuple):
-    """Octets that are no packet: half of one, or something else entirely."""
-
-    side: Side
-    octets: bytes
-
-
-class Left(NamedTuple):
-    """A side left. Nothing follows on that connection."""
-
-    side: Side
-    end: End
 
 
 Event = Packet | Raw | Left

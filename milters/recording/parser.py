@@ -5,21 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from gatepost.recording.events import End, Left, Raw, RecordingError, Side
+from gatepost.recording.octets import unquote
 from milters import mfdef
 from milters.recording import words
-from milters.recording.events import (
-    Connection,
-    End,
-    Event,
-    Left,
-    Packet,
-    Raw,
-    Recording,
-    RecordingError,
-    Side,
-)
+from milters.recording.events import Connection, Event, Packet, Recording
 from milters.recording.generated import generate
-from milters.recording.octets import unquote
 from milters.recording.payloads import Part, build
 from milters.recording.writer import VERSION_LINE
 

@@ -10,9 +10,9 @@ import re
 import struct
 from collections.abc import Sequence
 
+from gatepost.recording.events import Side
 from milters import mfdef
 from milters.recording import words
-from milters.recording.events import Side
 
 Part = str | bytes
 """A bare word, or octets."""

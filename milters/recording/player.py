@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from gatepost.recording.events import End, Left, Raw, Side
 from milters import mfdef
 from milters.protocol import packet
 from milters.recording.answers import Listener, recorded
-from milters.recording.events import Connection, End, Left, Packet, Raw, Side
+from milters.recording.events import Connection, Packet
 
 _SESSION = frozenset({mfdef.SMFIC_CONNECT, mfdef.SMFIC_HELO})
 _ALWAYS = frozenset({mfdef.SMFIC_ABORT, mfdef.SMFIC_QUIT, mfdef.SMFIC_QUIT_NC, mfdef.SMFIC_OPTNEG})

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from gatepost.recording.difference import PATIENCE, Difference, compare_each
+from gatepost.recording.wire import Address, Wire
 from milters.recording.answers import differences, recorded
 from milters.recording.events import Connection, Recording
-from milters.recording.link import Address, PacketLink, Wire
+from milters.recording.link import PacketLink
 from milters.recording.player import play
 from milters.recording.words import STEPS, flags
-
-PATIENCE = 30.0
-"""Seconds that an answer may take."""
-
-
-class Difference(NamedTuple):
-    """What is different on the *connection*-th connection of a recording (from 1), line by line."""
-
-    connection: int
-    lines: list[str]
 
 
 async def replay(
@@ -29,12 +19,9 @@ async def replay(
     With *masked*, signatures and seals may have been made at another time.
     Raises OSError where the daemon cannot be reached.
     """
-    found = []
-    for number, connection in enumerate(recording.connections, start=1):
-        lines = await _replay(connection, address, masked, patience)
-        if lines:
-            found.append(Difference(number, lines))
-    return found
+    return await compare_each(
+        recording.connections, lambda connection: _replay(connection, address, masked, patience)
+    )
 
 
 async def _replay(connection: Connection, address: Address, masked: bool, patience: float) -> list[str]:

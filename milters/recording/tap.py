@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from gatepost.recording.events import End, Left, Raw, Side
 from milters import mfdef
-from milters.recording.events import End, Event, Left, Packet, Raw, Side
+from milters.recording.events import Event, Packet
 
 _LONGEST = 2**24
 """Octets of the longest packet that is taken for one. libmilter takes 64 kB; other milters more."""

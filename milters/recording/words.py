@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from gatepost.recording.events import Side
 from milters import mfdef
-from milters.recording.events import Side
 
 
 def _named(prefix: str) -> dict[str, int]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from gatepost.recording.events import Left, Raw
+from gatepost.recording.octets import quote, strings
 from milters import mfdef
-from milters.recording.events import Event, Left, Packet, Raw, Recording
+from milters.recording.events import Event, Packet, Recording
 from milters.recording.generated import claimed, generate
-from milters.recording.octets import quote, strings
 from milters.recording.payloads import Part, describe
 from milters.recording.words import COMMAND_NAMES
 

@@ -24,6 +24,6 @@ sends, ``<`` what the service sends. ``close`` and ``reset`` are the end of the
 connection, by whoever left first (``reset``: with an RST). What is no request or
 no answer is ``> raw "octets"`` or ``< raw "octets"``.
 
-Strings hold octets, see :mod:`milters.recording.octets`. Empty lines and lines
+Strings hold octets, see :mod:`gatepost.recording.octets`. Empty lines and lines
 that begin with ``#`` say nothing.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from milters.recording.events import Left, Raw
+from gatepost.recording.events import Left, Raw
 
 
 class Asked(NamedTuple):

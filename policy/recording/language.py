@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from milters.recording.language import Language
+from gatepost.recording.language import Language
 from policy.recording.tap import Tap
 from policy.recording.text import ConnectionWriter, heading
 

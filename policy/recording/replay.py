@@ -6,10 +6,10 @@ import asyncio
 import re
 from collections.abc import Callable
 
-from milters.recording.events import End, Left, Raw, Side
-from milters.recording.link import Address, Wire
-from milters.recording.octets import quote
-from milters.recording.replay import PATIENCE, Difference
+from gatepost.recording.difference import PATIENCE, Difference, compare_each
+from gatepost.recording.events import End, Left, Raw, Side
+from gatepost.recording.octets import quote
+from gatepost.recording.wire import Address, Wire
 from policy.recording.events import Answered, Asked, Clock, Connection, Recording
 
 _TIMES = (
@@ -32,13 +32,11 @@ async def replay(
     *set_clock* is told the recording's time as it goes on. With *masked*, what
     changes with time may differ. Raises OSError where the service cannot be reached.
     """
-    found = []
-    for number, connection in enumerate(recording.connections, start=1):
-        player = _Player(await Wire.connect(address), masked, set_clock, patience)
-        lines = await player.play(connection)
-        if lines:
-            found.append(Difference(number, lines))
-    return found
+
+    async def play(connection: Connection) -> list[str]:
+        return await _Player(await Wire.connect(address), masked, set_clock, patience).play(connection)
+
+    return await compare_each(recording.connections, play)
 
 
 class _Player:

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable
 
-from milters.recording.events import End, Left, Raw, Side
+from gatepost.recording.events import End, Left, Raw, Side
 from policy.recording.events import Answered, Asked, Clock, Event
 
 _LONGEST = 2**20

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from milters.recording.events import End, Left, Raw, RecordingError, Side
-from milters.recording.octets import quote, unquote
+from gatepost.recording.events import End, Left, Raw, RecordingError, Side
+from gatepost.recording.octets import quote, unquote
 from policy.recording.events import Answered, Asked, Clock, Connection, Event, Recording
 
 VERSION_LINE = "gatepost policy session 1"

@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from gatepost.config.types import SocketAddress
+from gatepost.recording.proxy import Proxy
 from milters.recording.events import Connection, Event
-from milters.recording.proxy import Proxy
+from milters.recording.language import MILTER
 from tests.harness.passthrough import PassThrough
 from tests.harness.ports import LOOPBACK, free_port
 from tests.harness.postfix import Postfix, Smtpd
@@ -180,7 +181,7 @@ class Bench:
         def complain(text: str) -> None:
             raise RuntimeError(text)
 
-        proxy = Proxy(SocketAddress("unix", path=str(path)), open_pages, complain)
+        proxy = Proxy(SocketAddress("unix", path=str(path)), open_pages, complain, MILTER)
         server = await asyncio.start_server(proxy.serve, LOOPBACK, self._ports[name])
 
         async def stop() -> None:

@@ -11,9 +11,10 @@ import re
 import sys
 from collections.abc import Sequence
 
+from gatepost.recording.events import Side
 from milters import mfdef
 from milters.recording.answers import recorded
-from milters.recording.events import Connection, Event, Packet, Recording, Side
+from milters.recording.events import Connection, Event, Packet, Recording
 from milters.recording.payloads import Part, build, describe
 from milters.recording.writer import write
 from tests.harness.postfix import unavailable

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from gatepost.config.types import SocketAddress
-from milters.recording.events import Packet, Recording, Side
+from gatepost.recording.events import Side
+from milters.recording.events import Packet, Recording
 from milters.recording.parser import parse
 from milters.recording.replay import replay
 from milters.recording.writer import write

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from gatepost.cli.replay import running
-from milters.recording.proxy import Proxy
+from gatepost.recording.proxy import Proxy
 from policy.recording.events import Connection, Event
 from policy.recording.language import POLICY
 from policy.recording.tap import Tap

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gatepost.cli.replay import running
-from milters.recording.replay import Difference
+from gatepost.recording.difference import Difference
 from policy.recording.events import Asked, Recording
 from policy.recording.replay import replay
 from policy.recording.text import parse, write

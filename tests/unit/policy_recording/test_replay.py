@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from gatepost.config.types import SocketAddress
-from milters.recording.events import End, Left, Raw, Side
-from milters.recording.proxy import Proxy
-from milters.recording.shelf import shelf
+from gatepost.recording.events import End, Left, Raw, Side
+from gatepost.recording.proxy import Proxy
+from gatepost.recording.shelf import shelf
 from policy.recording.events import Answered, Asked, Clock, Connection, Event, Recording
 from policy.recording.language import POLICY
 from policy.recording.replay import replay

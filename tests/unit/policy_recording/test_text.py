@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from milters.recording.events import End, Left, Raw, RecordingError, Side
+from gatepost.recording.events import End, Left, Raw, RecordingError, Side
 from policy.recording.events import Answered, Asked, Clock, Connection, Recording
 from policy.recording.tap import Tap
 from policy.recording.text import VERSION_LINE, parse, write

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from gatepost.recording.events import End, Left, Side
 from milters.protocol import PacketReader, packet
 from milters.recording.answers import Answer, Listener, differences, mask, recorded
-from milters.recording.events import Connection, End, Left, Packet, Recording, Side
+from milters.recording.events import Connection, Packet, Recording
 from milters.recording.manners import Manners
 from milters.recording.parser import parse
 from milters.recording.player import play

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from gatepost.config.types import SocketAddress
+from gatepost.recording.events import End, Left, Side
+from gatepost.recording.proxy import Book, Proxy
+from gatepost.recording.shelf import shelf
 from milters.protocol import packet
-from milters.recording.events import Connection, End, Event, Left, Packet, Side
+from milters.recording.events import Connection, Event, Packet
+from milters.recording.language import MILTER
 from milters.recording.parser import parse
-from milters.recording.proxy import Book, Proxy
-from milters.recording.shelf import shelf
 
 HELO, REPLY = packet(ord("H"), b"x\0"), packet(ord("c"))
 OCTETS = b"".join(packet(ord("B"), bytes([number]) * 60_000) for number in range(40))
@@ -53,7 +55,7 @@ class Setting:
     async def __aenter__(self) -> Setting:
         self._daemon = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         address = SocketAddress("inet", "127.0.0.1", self._daemon.sockets[0].getsockname()[1])
-        self.proxy = Proxy(address, self._open_book, self.complaints.append)
+        self.proxy = Proxy(address, self._open_book, self.complaints.append, MILTER)
         self._server = await asyncio.start_server(self.proxy.serve, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
         self.from_proxy, self.to_proxy = await asyncio.open_connection("127.0.0.1", port)
@@ -178,7 +180,7 @@ def test_the_connection_goes_on_where_it_cannot_be_written_down() -> None:
 def test_a_daemon_that_is_not_there() -> None:
     async def work() -> None:
         complaints: list[str] = []
-        proxy = Proxy(SocketAddress("unix", path="/nonexistent/socket"), Pages, complaints.append)
+        proxy = Proxy(SocketAddress("unix", path="/nonexistent/socket"), Pages, complaints.append, MILTER)
         server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         assert await reader.read() == b""
@@ -194,7 +196,7 @@ EVENTS: list[Event] = [Packet(Side.MTA, ord("H"), b"x\0"), Packet(Side.DAEMON, o
 
 def test_a_directory_has_a_file_for_each_connection(tmp_path: Path) -> None:
     for expected in ("0001.session", "0002.session"):
-        rack = shelf(f"{tmp_path}/new/", "What for.")
+        rack = shelf(f"{tmp_path}/new/", "What for.", MILTER)
         book = rack.open_book()
         book.write(EVENTS)
         book.write([Left(Side.MTA, End.CLOSE)])
@@ -207,7 +209,7 @@ def test_a_directory_has_a_file_for_each_connection(tmp_path: Path) -> None:
 
 
 def test_a_file_has_connections_in_the_order_in_which_they_end(tmp_path: Path) -> None:
-    rack = shelf(str(tmp_path / "all.session"), "")
+    rack = shelf(str(tmp_path / "all.session"), "", MILTER)
     first, second = rack.open_book(), rack.open_book()
     first.write(EVENTS[:1])
     second.write(EVENTS[1:])
@@ -224,4 +226,4 @@ def test_a_file_that_exists_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
 
     with pytest.raises(FileExistsError):
-        shelf(str(tmp_path / "mine"), "")
+        shelf(str(tmp_path / "mine"), "", MILTER)

@@ -7,9 +7,10 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatepost.recording.events import End, Left, Raw, Side
 from milters import mfdef
 from milters.protocol import packet
-from milters.recording.events import End, Event, Left, Packet, Raw, Side
+from milters.recording.events import Event, Packet
 from milters.recording.tap import Tap
 
 MTA, DAEMON = Side.MTA, Side.DAEMON

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from gatepost.recording.events import End, Left, Raw, RecordingError, Side
+from gatepost.recording.octets import quote, strings, unquote
 from milters import mfdef
-from milters.recording.events import Connection, End, Left, Packet, Raw, Recording, RecordingError, Side
+from milters.recording.events import Connection, Packet, Recording
 from milters.recording.generated import MAX_SIZE, claimed, generate
-from milters.recording.octets import quote, strings, unquote
 from milters.recording.parser import parse
 from milters.recording.payloads import build, describe
 from milters.recording.words import ACTIONS, COMMANDS, STEPS, bits, flags

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-from milters.recording.language import MILTER, Hand, Language
+from gatepost.recording.language import Hand, Language
 
 SUFFIX = ".session"
 _NUMBERED = re.compile(rf"([0-9]{{1,9}}){re.escape(SUFFIX)}")
@@ -55,7 +55,7 @@ class Directory:
     Files are open to their owner alone: they hold whole messages. Raises OSError.
     """
 
-    def __init__(self, path: Path, comment: str = "", language: Language = MILTER) -> None:
+    def __init__(self, path: Path, comment: str, language: Language) -> None:
         self.count = 0
         self._path = path
         self._language = language
@@ -79,7 +79,7 @@ class Directory:
 class File:
     """One new file for all connections, one after the other in the order in which they end. Raises OSError."""
 
-    def __init__(self, path: Path, comment: str = "", language: Language = MILTER) -> None:
+    def __init__(self, path: Path, comment: str, language: Language) -> None:
         self.count = 0
         self._language = language
         self._text = _create(path)
@@ -98,7 +98,7 @@ class File:
         self._text.close()
 
 
-def shelf(output: str, comment: str, language: Language = MILTER) -> Shelf:
+def shelf(output: str, comment: str, language: Language) -> Shelf:
     """What *output* names: a directory where there is one, or with a final slash; else a file."""
     path = Path(output)
     kind = Directory if output.endswith("/") or path.is_dir() else File

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from milters.recording.events import End, Side
-from milters.recording.language import MILTER, Language
-from milters.recording.link import Address, Wire
+from gatepost.recording.events import End, Side
+from gatepost.recording.language import Language
+from gatepost.recording.wire import Address, Wire
 
 _MOST_HELD = 32 * 1024 * 1024
 
@@ -36,7 +36,7 @@ class Proxy:
         daemon: Address,
         open_book: Callable[[], Book],
         complain: Callable[[str], None],
-        language: Language = MILTER,
+        language: Language,
     ) -> None:
         self._daemon = daemon
         self._language = language

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gatepost.config.reason import Reason
 from gatepost.config.spf_settings import HeloReject, MailFromReject, Override, Spf
-from gatepost.spf.reason import Reason
 from gatepost.spf.report import explanation
-from gatepost.spf.result import Identity, SpfResult, Verdict
+from gatepost.spf.result import Identity, SpfResult, Verdict, safe
 
 _REFUSED: Mapping[str, frozenset[Verdict]] = {
     "fail": frozenset({Verdict.FAIL}),
@@ -19,6 +19,9 @@ _REFUSED: Mapping[str, frozenset[Verdict]] = {
     "no_check": frozenset(),
 }
 _NO_MAIL = "v=spf1 -all"
+_MAX_TEXT = 450
+"""Characters of a finished text: a reply line has 512 octets (RFC 5321 §4.5.3.1.5)."""
+
 _NAMES = {Identity.HELO: "HELO", Identity.MAIL_FROM: "MAIL FROM"}
 
 
@@ -90,7 +93,7 @@ class Rules:
         return Refusal(f"550 {code} {self._text(result, results)}")
 
     def _text(self, result: SpfResult, results: Results) -> str:
-        return self.reason.fill(
+        text = self.reason.fill(
             {
                 "domain": result.domain,
                 "explanation": explanation(result, results.client),
@@ -101,6 +104,7 @@ class Rules:
                 "sender": results.sender_said,
             }
         )
+        return safe(text, _MAX_TEXT)
 
 
 class RuleBook:

@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PlainValidator
 
+from gatepost.config.reason import PLACEHOLDERS, Reason
 from gatepost.config.sections import Daemon, Section
 from gatepost.config.types import Domain, Network
 from gatepost.config.words import listed, quoted
 from gatepost.domains import InvalidNameError, to_ascii
-from gatepost.spf.reason import PLACEHOLDERS, Reason
 
 HeloReject = Literal["fail", "softfail", "not_pass", "null_sender", "never", "no_check"]
 MailFromReject = Literal["fail", "softfail", "not_pass", "never", "no_check"]

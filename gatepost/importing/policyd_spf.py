@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
+from gatepost.config.reason import Reason
 from gatepost.config.words import quoted
 from gatepost.importing.conversion import Conversion, Unfit, number, origin, seconds
 from gatepost.importing.draft import Draft, Option, Plain, Section, Sort
@@ -12,7 +13,6 @@ from gatepost.importing.hosts import collapse, network_of, shown
 from gatepost.importing.milter import domain
 from gatepost.importing.policyd_spf_options import OPTIONS
 from gatepost.importing.source import Place, ReadFile, Setting, Source
-from gatepost.spf.reason import Reason
 
 SOCKET = "/var/spool/postfix/private/gatepost-spf"
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from gatepost.spf.result import safe
-
 PLACEHOLDERS = ("domain", "explanation", "helo", "identity", "ip", "result", "sender")
-MAX_LENGTH = 450
-"""Characters of a finished text: a reply line has 512 octets (RFC 5321 §4.5.3.1.5)."""
 
 _PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
 _PRINTABLE = re.compile(r"[ -~]+")
@@ -32,5 +28,5 @@ class Reason:
         return self._template
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """Give the text with *values* put in, which may be a stranger's: one line of printable ASCII."""
-        return safe(_PLACEHOLDER.sub(lambda match: values[match[1]], self._template), MAX_LENGTH)
+        """Give the text with *values* put in, as they are: who sends it out makes sure of what it holds."""
+        return _PLACEHOLDER.sub(lambda match: values[match[1]], self._template)

@@ -12,17 +12,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from tests.e2e.support import ANNA, BERT, FRIEND, RESULTS, key_entries, message, zone_of
+from tests.harness.certificate import certificate
 from tests.harness.daemon import Installation
 from tests.harness.delivery import Delivery
 from tests.harness.dns_server import DnsServer
@@ -146,21 +142,6 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         gatepost.configure({"spf": {**sections["spf"], "socket": socket}})
         running.enter_context(gatepost)
         yield Site(kind, postfix, gatepost, ours, theirs, filters)
-
-
-def certificate(path: Path) -> Path:
-    """A certificate for a day, with its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail.example.nl")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now)
-    signed = builder.not_valid_after(now + timedelta(days=1)).sign(key, hashes.SHA256())
-    encoded = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(encoded + signed.public_bytes(serialization.Encoding.PEM))
-    return path
 
 
 def check(file: Path, configuration: Path) -> tuple[int, list[dict[str, str]]]:

@@ -285,6 +285,15 @@ class Postfix:
         found += self.outside.deliveries()
         return [each for each in found if recipient in ("", each.recipient)]
 
+    def take_deliveries(self) -> list[Delivery]:
+        """What has been delivered since the last call, inside and outside, taken out of the mailboxes."""
+        taken = self.outside.take()
+        for domain in self.inside:
+            for path in (self._root / "mail" / domain / "new").glob("*"):
+                taken.append(_delivery(path))
+                path.unlink()
+        return taken
+
     def wait_for_delivery(self, recipient: str, count: int = 1, timeout: float = 15.0) -> list[Delivery]:
         """Wait until *count* messages have been delivered to *recipient*, and return them.
 

@@ -29,6 +29,12 @@ class SmtpSink(Server):
         with self._guard:
             return [each for each in self._received if recipient in ("", each.recipient)]
 
+    def take(self) -> list[Delivery]:
+        """What has arrived, and is not kept any longer."""
+        with self._guard:
+            taken, self._received = self._received, []
+        return taken
+
     def handle(self, connection: Connection) -> None:
         """One SMTP session (RFC 5321), as far as Postfix needs it."""
         sender, recipients = "", list[str]()

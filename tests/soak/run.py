@@ -1,0 +1,182 @@
+"""One soak, from start to verdict: traffic with faults, then traffic alone, then silence."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+
+from tests.harness.waiting import wait_for
+from tests.soak.books import Books
+from tests.soak.faults import Faults
+from tests.soak.gauge import DESCRIPTOR_MARGIN, MEMORY_MARGIN, Reading, read
+from tests.soak.mails import World
+from tests.soak.site import LOGIN, Site
+from tests.soak.traffic import Traffic
+
+SETTLING = 180.0
+"""Seconds within which all mail has to be decided and delivered once no more is sent."""
+_TROUBLE = re.compile(
+    r"Traceback|internal error|worker failed|never awaited|a worker hangs|does not stop in time"
+)
+_DIED = "a worker died"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how hard. *seconds* of traffic in all; faults in the first *troubled* part of them."""
+
+    seconds: float
+    seed: int
+    rate: float = 5.0
+    clients: int = 12
+    troubled: float = 0.75
+    pause: tuple[float, float] = (3.0, 15.0)
+    """Seconds between two faults, at least and at most."""
+    warm_up: float = 60.0
+    """Seconds of the quiet part after which memory is first measured."""
+
+
+@dataclass
+class Report:
+    """What came of it. ``problems`` is empty when all is well."""
+
+    books: Books
+    faults: Faults
+    memory: dict[str, tuple[Reading, Reading]] = field(default_factory=dict)
+    descriptors: dict[str, tuple[Reading, Reading]] = field(default_factory=dict)
+    warnings: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+
+class Soak:
+    """Runs *plan* with all files in *directory*, and tells *tell* what happens."""
+
+    def __init__(self, plan: Plan, directory: Path, tell: Callable[[str], None]) -> None:
+        self._plan = plan
+        self._tell = tell
+        self._world = World(plan.seed)
+        self._site = Site(directory, self._world)
+        self._books = Books()
+        self._faults = Faults(self._site, self._books, plan.seed)
+        self._report = Report(self._books, self._faults)
+        self._over = Event()
+
+    def run(self) -> Report:
+        """The whole of it."""
+        site, report = self._site, self._report
+        with site:
+            before = read(site.daemons)
+            postfix = site.start_postfix()
+            try:
+                collector = Thread(target=self._collect, daemon=True)
+                collector.start()
+                traffic = Traffic(
+                    self._world.mail, postfix.port, self._books, self._plan.rate, self._plan.clients, LOGIN
+                )
+                with traffic:
+                    self._trouble(traffic)
+                    self._quiet(traffic)
+                    traffic.no_more()
+                    self._settle(traffic)
+                postfix.wait_until_idle(SETTLING)
+                self._over.set()
+                collector.join()
+                self._books.arrive(site.take())
+                report.problems += traffic.broken
+                (site.directory / "maillog.txt").write_text(postfix.log())
+            finally:
+                self._over.set()
+                site.stop_postfix()
+            self._idle()
+            after = read(site.daemons)
+            report.descriptors = {name: (before[name], after[name]) for name in before}
+        self._books.close()
+        self._judge()
+        return report
+
+    def _collect(self) -> None:
+        while not self._over.wait(1):
+            self._books.arrive(self._site.take())
+
+    def _trouble(self, traffic: Traffic) -> None:
+        end = time.monotonic() + self._plan.seconds * self._plan.troubled
+        chance = self._faults.random
+        while time.monotonic() < end:
+            name = self._faults.one()
+            self._say(traffic, name)
+            time.sleep(min(chance.uniform(*self._plan.pause), max(0.0, end - time.monotonic())))
+
+    def _quiet(self, traffic: Traffic) -> None:
+        seconds = self._plan.seconds * (1 - self._plan.troubled)
+        time.sleep(min(self._plan.warm_up, seconds / 2))
+        first = read(self._site.daemons)
+        end = time.monotonic() + seconds - min(self._plan.warm_up, seconds / 2)
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(60.0, left))
+            self._say(traffic, "quiet")
+        last = read(self._site.daemons)
+        self._report.memory = {name: (first[name], last[name]) for name in first}
+
+    def _settle(self, traffic: Traffic) -> None:
+        try:
+            wait_for(lambda: not traffic.waiting and not self._books.open, "the end of all mail", SETTLING)
+        except TimeoutError as error:
+            self._report.problems.append(str(error))
+
+    def _idle(self) -> None:
+        """Wait until no connection of Postfix's is left."""
+
+        def gone() -> bool:
+            return all(
+                value == 0
+                for daemon in self._site.daemons
+                for name, value in daemon.metrics().items()
+                if name.startswith("gatepost_connections")
+            )
+
+        try:
+            wait_for(gone, "the end of all connections", 30)
+        except TimeoutError as error:
+            self._report.problems.append(str(error))
+
+    def _say(self, traffic: Traffic, what: str) -> None:
+        self._tell(
+            f"sent={self._books.sent} open={self._books.open} waiting={traffic.waiting} "
+            f"discrepancies={sum(self._books.discrepancies.values())} last={what!r}"
+        )
+
+    def _judge(self) -> None:
+        report = self._report
+        for what, count in self._books.discrepancies.items():
+            report.problems.append(f"{what}: {count}, such as {'; '.join(self._books.examples[what])}")
+        for name, (first, last) in report.memory.items():
+            if last.memory - first.memory > MEMORY_MARGIN:
+                report.problems.append(f"{name} grew from {first.memory} to {last.memory} octets")
+        for name, (first, last) in report.descriptors.items():
+            if last.descriptors - first.descriptors > DESCRIPTOR_MARGIN:
+                report.problems.append(
+                    f"{name} had {first.descriptors} descriptors open at first, {last.descriptors} at last"
+                )
+        for daemon in self._site.daemons:
+            self._read_log(daemon.name, daemon.log())
+
+    def _read_log(self, name: str, log: str) -> None:
+        died = 0
+        for line in log.splitlines():
+            if _TROUBLE.search(line):
+                self._report.problems.append(f"{name}: {line[:300]}")
+            if _DIED in line:
+                died += 1
+                if "signal=SIGKILL" not in line:
+                    self._report.problems.append(f"{name}: {line[:300]}")
+            elif level := re.search(r"\]: (error|warning): ([^=\d]+?)(?= \w+=|[\d:]|$)", line):
+                self._report.warnings[f"{name}: {level[2][:80]}"] += 1
+        if died > self._faults.killed[name]:
+            self._report.problems.append(
+                f"{name}: {died} workers died, and we killed {self._faults.killed[name]}"
+            )

@@ -22,6 +22,7 @@ from gatepost.dns.resolver import Resolver
 from gatepost.log import Logger
 from gatepost.metrics import Metrics
 from gatepost.networks import Networks
+from gatepost.service.balance import Balance
 from gatepost.service.daemon import Worker
 from gatepost.spf.check import check as check_spf
 from gatepost.spf.result import SpfResult
@@ -51,6 +52,10 @@ class PolicyDaemon:
     check_all: Callable[[], Sequence[Problem]] = list
     clock: Callable[[], float] = time.time
 
+    def __post_init__(self) -> None:
+        # Postfix keeps its connections open, so it matters whom they go to.
+        self._balance = Balance(self.settings.workers) if self.settings.workers > 1 else None
+
     def watched_files(self) -> Sequence[Path]:
         """The files that were read to build it."""
         return self.files
@@ -72,6 +77,7 @@ class PolicyDaemon:
             log=log,
             on_internal_error=terms.on_internal_error,
             metrics=metrics,
+            seat=None if self._balance is None else self._balance.seat(),
         )
 
     def terms(self, log: Logger, metrics: Metrics) -> Terms:

@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Literal
 
 from gatepost.service.acceptor import Acceptor
+from gatepost.service.balance import Seat
 from gatepost.service.instruments import EventLog, ServerMetrics
 from policy.connection import Connection
 from policy.handler import Handler
@@ -38,8 +39,9 @@ class PolicyWorker(Acceptor):
         on_internal_error: Literal["accept", "tempfail"] = "accept",
         metrics: ServerMetrics | None = None,
         idle_grace: float = IDLE_GRACE,
+        seat: Seat | None = None,
     ) -> None:
-        super().__init__(limits, log, None if metrics is None else metrics.connections, idle_grace)
+        super().__init__(limits, log, None if metrics is None else metrics.connections, idle_grace, seat)
         self.terms = Terms(handler, limits, log, on_internal_error, metrics)
 
     def peer(self, sock: socket.socket) -> Connection:

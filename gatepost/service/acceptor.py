@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from gatepost.service.balance import Seat
 from gatepost.service.instruments import EventLog, Gauge
 from gatepost.service.peer import Peer
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _MIN_WATCH_INTERVAL = 0.02
 _MAX_WATCH_INTERVAL = 15.0
 _ACCEPT_PAUSE = 1.0
+_STEP_BACK = 0.002
+"""Seconds that other workers get to take a connection, where they have fewer. A busy one needs some."""
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -33,14 +36,24 @@ class Acceptor(ABC):
     on which the peer has not begun to speak within the shorter of the two.
 
     *gauge* tells how many connections are open; *idle_grace* is how many
-    seconds one has to be silent to be closed when the server stops.
+    seconds one has to be silent to be closed when the server stops. *seat*
+    tells how this worker compares to the others, where there are others.
     """
 
-    def __init__(self, limits: Limits, log: EventLog, gauge: Gauge | None, idle_grace: float) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        log: EventLog,
+        gauge: Gauge | None,
+        idle_grace: float,
+        seat: Seat | None = None,
+    ) -> None:
         self._limits = limits
         self._log = log
         self._gauge = gauge
         self._idle_grace = idle_grace
+        self._seat = seat
+        self._stepped_back = False
         self._sockets: list[socket.socket] = []
         self._connections: set[Peer] = set()
         self._opening: set[asyncio.Task[None]] = set()
@@ -80,6 +93,8 @@ class Acceptor(ABC):
         """
         self._stopping = True
         self._accept_no_more()
+        if self._seat is not None:
+            self._seat.leave()
         if self._retry is not None:
             self._retry.cancel()
         for sock in self._sockets:
@@ -121,10 +136,18 @@ class Acceptor(ABC):
         """A connection is gone."""
         self._connections.discard(peer)
         self._changed.set()
-        if self._gauge is not None:
-            self._gauge.dec()
+        self._count(-1)
         if not self._accepting:
             self._accept_more()
+
+    def _count(self, change: int) -> None:
+        if self._gauge is not None:
+            if change > 0:
+                self._gauge.inc()
+            else:
+                self._gauge.dec()
+        if self._seat is not None and not self._stopping:
+            self._seat.tell(len(self._connections))
 
     async def _wait_for_change(self, seconds: float) -> None:
         self._changed.clear()
@@ -154,7 +177,7 @@ class Acceptor(ABC):
 
     def _accept(self, listener: socket.socket) -> None:
         """Take one connection: where workers share a socket, the next one may well be another's."""
-        if not self._accepting:
+        if not self._accepting or self._leave_it_to_others():
             return
         try:
             sock, _ = listener.accept()
@@ -166,8 +189,7 @@ class Acceptor(ABC):
         sock.setblocking(False)
         peer = self.peer(sock)
         self._connections.add(peer)
-        if self._gauge is not None:
-            self._gauge.inc()
+        self._count(1)
         task = asyncio.get_running_loop().create_task(self._open(peer, sock))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
@@ -183,6 +205,16 @@ class Acceptor(ABC):
             # The peer was gone before we looked.
             sock.close()
             self.lost(peer)
+
+    def _leave_it_to_others(self) -> bool:
+        """Step back for a moment where another worker has fewer connections, but not twice in a row."""
+        if self._seat is None or self._stepped_back or not self._seat.fuller:
+            self._stepped_back = False
+            return False
+        self._stepped_back = True
+        self._accept_no_more()
+        self._retry = asyncio.get_running_loop().call_later(_STEP_BACK, self._accept_more)
+        return True
 
     def _accept_later(self, error: OSError) -> None:
         self._accept_no_more()

@@ -27,24 +27,23 @@ SUFFIXES = Path("/usr/share/publicsuffix/public_suffix_list.dat")
 class OpenDmarc(Process):
     """A running OpenDMARC on a free port, as a context manager.
 
-    *records* are the TXT records that it sees, by name. ``options`` are
-    further lines of its configuration. It believes what *authserv_id* writes,
-    refuses p=reject, and holds p=quarantine.
+    *records* are the TXT records that it sees, by name; without them it asks the
+    system's DNS. ``options`` are further lines of its configuration. It believes
+    what *authserv_id* writes, refuses p=reject, and holds p=quarantine.
     """
 
     def __init__(
         self,
         directory: Path,
         *,
-        records: Mapping[str, str],
+        records: Mapping[str, str] | None = None,
         authserv_id: str = "mail.example.nl",
         options: Mapping[str, str] | None = None,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.milter = f"inet:{LOOPBACK}:{self.port}"
-        data, hosts = directory / "dns", directory / "ignored"
-        data.write_text("".join(f"{name} {text}\n" for name, text in records.items()))
+        hosts = directory / "ignored"
         hosts.write_text(f"{_NOBODY}\n")
         settings = {
             "Socket": f"inet:{self.port}@{LOOPBACK}",
@@ -58,8 +57,11 @@ class OpenDmarc(Process):
             "HoldQuarantinedMessages": "yes",
             "SPFIgnoreResults": "no",
             "SPFSelfValidate": "no",
-            "TestDNSData": str(data),
         }
+        if records is not None:
+            data = directory / "dns"
+            data.write_text("".join(f"{name} {text}\n" for name, text in records.items()))
+            settings["TestDNSData"] = str(data)
         configuration = directory / "opendmarc.conf"
         lines = settings | dict(options or {})
         configuration.write_text("".join(f"{name} {value}\n" for name, value in lines.items()))

@@ -17,7 +17,8 @@ How the traps of pymilter 1.0.5 are stepped around:
 - libmilter writes UTF-8 only: an octet of a new header value that is not, goes
   out as U+FFFD.
 - libmilter listens on a socket it has made itself; ours is put over it. On
-  stopping, one that nobody can reach is, and sessions end in peace.
+  stopping, one that nobody can reach is, its listener is woken by a signal,
+  and sessions end in peace.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -47,6 +49,7 @@ T = TypeVar("T")
 
 _SAFE_PYTHON_314 = (3, 14, 2)
 _END_TIMEOUT = 10.0
+_WAKE = signal.SIGUSR1
 
 
 def check_environment(workers: int = 1, version: Sequence[int] = sys.version_info[:3]) -> str | None:
@@ -98,7 +101,6 @@ class LibmilterWorker:
         self._ended = asyncio.Event()
         self._descriptor = -1
         self._family = socket.AF_UNIX
-        self._address: Any = None
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self.sessions: set[CallbackSession] = set()
 
@@ -115,10 +117,10 @@ class LibmilterWorker:
         import milter
 
         self._loop = asyncio.get_running_loop()
+        self._loop.add_signal_handler(_WAKE, _do_nothing)  # a signal that is ignored wakes nobody
         self._register(milter)
         sock = sockets[0]
         self._family = sock.family
-        self._address = sock.getsockname()
         self._directory = tempfile.TemporaryDirectory(prefix="gatepost-")
         self._descriptor = self._open_listener(milter)
         sock.setblocking(False)
@@ -138,10 +140,7 @@ class LibmilterWorker:
         assert self._loop is not None
         unreachable = self._unreachable_listener()
         os.dup2(unreachable.fileno(), self._descriptor, inheritable=False)
-        # libmilter's listener sleeps at the old door for up to five seconds. Woken there, the kernel has it look at
-        # the new one, where somebody has to stand by then.
-        await self._knock(unreachable.getsockname())
-        await self._knock(self._address)
+        self._wake()  # libmilter's listener sleeps at the old door for up to five seconds
         now = self._loop.time()
         deadline, patience = now + grace, now + grace / 2
         moment = min(self._idle_grace, grace)
@@ -157,7 +156,7 @@ class LibmilterWorker:
             if self._loop.time() > end:
                 self.terms.log.event("warning", "libmilter does not end")
                 break
-            await self._knock(unreachable.getsockname())
+            self._wake()
             try:
                 async with asyncio.timeout(0.02):
                     await self._ended.wait()
@@ -170,16 +169,11 @@ class LibmilterWorker:
         for session in list(self.sessions):
             session.gone()
 
-    async def _knock(self, address: Any) -> None:
-        """Connect to *address* for a moment. Where that is not allowed, the listener looks up by itself."""
-        assert self._loop is not None
-        with socket.socket(self._family) as sock:
-            sock.setblocking(False)
-            try:
-                async with asyncio.timeout(1):
-                    await self._loop.sock_connect(sock, address)
-            except OSError:  # TimeoutError is one too
-                pass
+    def _wake(self) -> None:
+        """Let libmilter's listener look up from its sleep, which it does for every signal."""
+        assert self._thread is not None
+        if self._thread.ident is not None and self._thread.is_alive():
+            signal.pthread_kill(self._thread.ident, _WAKE)
 
     def _main(self, milter: Any) -> None:
         loop = self._loop
@@ -283,6 +277,10 @@ class LibmilterWorker:
         except RuntimeError:
             # The loop is closed: the process is ending, and whatever was under way has ended with it.
             pass
+
+
+def _do_nothing() -> None:
+    """Be there: a signal without a handler would end the process."""
 
 
 def _listening_descriptors() -> set[int]:

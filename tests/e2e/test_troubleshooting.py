@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md: each line on it is what the mistake gives, and each mistake is on it."""
+"""The log lines in docs/: each is what its mistake gives, and each mistake is told of."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from tests.e2e.troubles import postfix, serving, start  # noqa: F401  # each adds its mistakes
 from tests.e2e.troubles.scene import MISTAKES, Scene
 
-PAGE = (Path(__file__).parents[2] / "docs" / "troubleshooting.md").read_text()
-SEEN = [line for block in re.findall(r"(?ms)^```log\n(.*?)^```$", PAGE) for line in block.splitlines()]
+PAGES = "".join(page.read_text() for page in (Path(__file__).parents[2] / "docs").rglob("*.md"))
+SEEN = {line for block in re.findall(r"(?ms)^```log\n(.*?)^```$", PAGES) for line in block.splitlines()}
 
 pytestmark = pytest.mark.e2e
 
@@ -32,7 +32,7 @@ def test_a_mistake_gives_its_line(scene: Scene, line: str) -> None:
     assert line in MISTAKES[line](scene)
 
 
-def test_the_page_shows_these_lines_and_no_others() -> None:
+def test_the_pages_show_these_lines_and_no_others() -> None:
     assert sorted(SEEN) == sorted(MISTAKES)
 
 

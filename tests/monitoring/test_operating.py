@@ -1,4 +1,4 @@
-"""docs/operating.md tells of every metric, alert and socket that there is, and of no other."""
+"""docs/metrics.md and docs/operating.md tell of every metric, alert and socket that there is, and of no other."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tests.harness.units import NAMES, Unit
 from tests.monitoring.site import Site
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "operating.md").read_text()
+PAGES = "".join((ROOT / "docs" / name).read_text() for name in ("metrics.md", "operating.md"))
 
 
 def rows(heading: str) -> list[list[str]]:
     """The rows of the last table below a heading."""
-    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    section = PAGES.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("| `")]
     return [[cell.strip().strip("`") for cell in line.strip("|").split(" | ")] for line in lines]
 

@@ -21,17 +21,15 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from typing import Literal
 
-from gatepost.config.errors import ConfigError, Problem
-from gatepost.config.sections import Daemon as Settings
 from gatepost.config.settings import Config
 from gatepost.log import Logger
-from gatepost.service import descriptors, privileges, scratch
-from gatepost.service.activation import Inherited, inherited_sockets
+from gatepost.service import descriptors, privileges, scratch, takeover
+from gatepost.service.candidate import Candidates, identity_of, settings_of
 from gatepost.service.child import HANDLED
 from gatepost.service.daemon import Build, ServiceError
 from gatepost.service.fleet import Fleet, Timing
 from gatepost.service.http import Responder
-from gatepost.service.listeners import Listener, Listeners
+from gatepost.service.listeners import Listeners
 from gatepost.service.notify import Notifier
 from gatepost.service.page import Page
 from gatepost.service.status import Status, Tally
@@ -117,15 +115,15 @@ class Supervisor:
         self._selector.register(self._wakeup.reader, selectors.EVENT_READ, self._signalled)
 
         config = self._load()
-        settings = self._settings(config)
+        settings = settings_of(config, self._name)
         self._log.adjust(config.log.level, config.log.format)
-        owner = self._identity(config)
+        owner = identity_of(config, self._name)
         privileges.check(owner)
-        inherited = self._inherited(config)
+        inherited = takeover.take_over(self._name, config.daemons, self._environment, self._page, self._log)
         self._listeners = Listeners(inherited)
         stack.callback(self._listeners.close)
         opened = self._listeners.open(settings.socket, owner)
-        self._tell_inherited(inherited)
+        takeover.tell(inherited, self._listeners, self._log)
         self._page.listen(settings.metrics)
         daemon = self._build(config)
         self._directory = scratch.make_directory(self._name, self._environment, owner)
@@ -146,6 +144,9 @@ class Supervisor:
             self._log.event("warning", "runs as root: set `user:` to an account of its own")
         gc.collect()
         gc.freeze()  # what is here now is shared with all workers; let no collection write into it
+        self._candidates = Candidates(
+            self._name, self._load, self._build, self._listeners, self._page, self._log
+        )
         self._current = Generation(config, settings, daemon, opened)
         self._watch = Watch(daemon.watched_files())
         self._begin(self._current)
@@ -153,42 +154,6 @@ class Supervisor:
     def _begin(self, generation: Generation) -> None:
         self._fleet.generations.append(generation)
         self._fleet.populate(generation)
-
-    def _settings(self, config: Config) -> Settings:
-        settings = config.daemons.get(self._name)
-        if settings is None:
-            known = ", ".join(config.daemons)
-            text = f"the configuration has no daemon {self._name} (it has: {known})"
-            raise ConfigError([Problem("", 0, 0, "", text)])
-        return settings
-
-    def _identity(self, config: Config) -> privileges.Identity | None:
-        settings = self._settings(config)
-        return privileges.identity(settings.user or config.user, settings.group or config.group)
-
-    def _inherited(self, config: Config) -> list[Inherited]:
-        """The sockets from systemd that are for this daemon, and its metrics address if there is one."""
-        ours = []
-        for entry in inherited_sockets(self._environment):
-            if entry.name == "metrics" and self._page.adopt(entry):
-                self._log.event("info", "took the metrics address from systemd", address=entry.address)
-            elif entry.name != self._name and entry.name in config.daemons:
-                self._log.event("warning", "left a socket from systemd to its own daemon", socket=entry.name)
-                entry.socket.close()
-            else:
-                ours.append(entry)
-        return ours
-
-    def _tell_inherited(self, inherited: list[Inherited]) -> None:
-        for entry in inherited:
-            self._log.event("info", "took a socket from systemd", name=entry.name, address=entry.address)
-        for address in self._listeners.unasked:
-            self._log.event(
-                "warning",
-                "systemd passed an address that `socket:` does not name; serving it too:"
-                " make it and the unit's ListenStream= the same",
-                address=address,
-            )
 
     def _not_for(self, generation: Generation) -> list[Closable]:
         """The descriptors of ours that are no business of *generation*'s workers."""
@@ -265,41 +230,19 @@ class Supervisor:
         self._tally.reload_attempts += 1
         self._notifier.reloading()
         self._watch = Watch(self._current.daemon.watched_files())
-        opened: list[Listener] = []
-        try:
-            config = self._load()
-            settings = self._settings(config)
-            daemon = self._build(config)
-            self._tell_fixed(config)
-            opened = self._listeners.open(settings.socket, self._identity(config))
-            self._page.listen(settings.metrics)
-        except ConfigError as error:
-            for problem in error.problems:
-                self._log.event("error", str(problem))
-        except ServiceError as error:
-            self._log.event("error", str(error))
-        except Exception as error:  # whatever it is, mail goes on with what we have
-            self._log.failure("cannot reload", error)
-        else:
-            self._next = Generation(config, settings, daemon, opened)
-            self._watch = Watch(daemon.watched_files())
-            self._log.event("info", "reloading", reason=why)
-            self._begin(self._next)
+        self._next = self._candidates.next(self._current)
+        if self._next is None:
+            self._reload_failed()
             return
-        if opened:
-            self._listeners.keep_only(self._current.listeners)
-        self._reload_failed()
+        self._watch = Watch(self._next.daemon.watched_files())
+        self._log.event("info", "reloading", reason=why)
+        self._begin(self._next)
 
     def _reload_failed(self) -> None:
         self._tally.reload_failures += 1
         self._tally.reload_succeeded = False
         self._log.event("error", "not reloaded: the old configuration stays in force")
         self._notifier.ready("not reloaded: see the log; " + self._summary(self._current))
-
-    def _tell_fixed(self, config: Config) -> None:
-        """Say what a reload cannot change."""
-        if self._identity(config) != self._identity(self._current.config):
-            self._log.event("warning", "`user:` and `group:` change only with a restart")
 
     def _switch(self, generation: Generation) -> None:
         """The new generation serves: it is the current one now, and the old one may go."""

@@ -9,18 +9,18 @@ from collections.abc import Sequence
 
 from bench import rounds, table
 from bench.case import Case
-from bench.cases import all_cases
+from bench.cases import cases
 from bench.load import LoadError
 from bench.world import MissingError, World
 
 
-def chosen(cases: Sequence[Case], patterns: Sequence[str]) -> list[Case]:
+def chosen(among: Sequence[Case], patterns: Sequence[str]) -> list[Case]:
     """The cases that the patterns name (``verify-*``), all where there is none. Raises SystemExit."""
-    unknown = [each for each in patterns if not fnmatch.filter([case.name for case in cases], each)]
+    unknown = [each for each in patterns if not fnmatch.filter([case.name for case in among], each)]
     if unknown:
         raise SystemExit(f"bench: no case {', '.join(unknown)}: see --list")
     return [
-        case for case in cases if not patterns or any(fnmatch.fnmatch(case.name, each) for each in patterns)
+        case for case in among if not patterns or any(fnmatch.fnmatch(case.name, each) for each in patterns)
     ]
 
 
@@ -33,16 +33,16 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="each case in some seconds; for trying things")
     parser.add_argument("--list", action="store_true", help="tell which cases there are")
     options = parser.parse_args()
-    cases = chosen(all_cases(), options.cases)
+    wanted = chosen(cases(), options.cases)
     if options.list:
-        for case in cases:
+        for case in wanted:
             print(f"{case.name:20} {case.title}")
         return 0
     pace = rounds.QUICK if options.quick else rounds.USUAL
     outcomes, status = [], 0
     try:
         with World() as world:
-            for case in cases:
+            for case in wanted:
                 try:
                     outcomes.append(rounds.play(case, world, pace, _tell))
                 except (LoadError, OSError, RuntimeError, TimeoutError) as error:

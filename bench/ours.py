@@ -2,29 +2,30 @@
 
 Two workers, the metrics page, limits and seals as the defaults have them, and
 one log line a message, written to a pipe that another process reads, as
-under systemd. ``Variant`` switches one thing off.
+under systemd. A ``Variant`` has one of that otherwise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 from bench.players import OURS, Player, Running
-from bench.world import AUTHSERV_ID, World
+from bench.world import AUTHSERV_ID, World, need
 from tests.harness.daemon import Daemon, Installation
+from tests.harness.redis_server import RedisServer
 
 WORKERS = 2
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Other options than the usual: of the daemon, and of the whole file."""
+    """Other options than the usual: of the daemon, and of the whole file; *metrics* says whether there are any."""
 
     name: str = OURS
     section: Mapping[str, Any] = field(default_factory=dict)
@@ -37,15 +38,23 @@ USUAL = Variant()
 
 @contextmanager
 def installation(
-    world: World, sections: Mapping[str, Mapping[str, Any]], variant: Variant
+    world: World, sections: Mapping[str, Mapping[str, Any]], variant: Variant = USUAL
 ) -> Iterator[Installation]:
-    """Daemons of one gatepost.yaml on unix sockets, named as they are; all of them run meanwhile."""
+    """Daemons of one gatepost.yaml on unix sockets named as they are; all of them run meanwhile.
+
+    All installations of a world have one seal secret.
+    """
     place = world.place("gatepost")
     written = {
-        name: {"workers": WORKERS, "socket": f"unix:{place / name}", **section}
+        name: {"workers": WORKERS, "socket": f"unix:{place / name}", **section, **variant.section}
         for name, section in sections.items()
     }
-    common = {"authserv_id": AUTHSERV_ID, "dns": {"nameservers": [world.nameserver]}, **variant.common}
+    common = {
+        "authserv_id": AUTHSERV_ID,
+        "seal_secret": str(world.directory / "seal.key"),
+        "dns": {"nameservers": [world.nameserver]},
+        **variant.common,
+    }
     found = Installation(place, written, common)
     if not variant.metrics:
         _without_metrics(found.file)
@@ -65,23 +74,24 @@ def _without_metrics(file: Path) -> None:
 
 def running(daemon: Daemon) -> Running:
     """Where a daemon of an installation is."""
-    place = daemon.file.parent
-    return Running(place / daemon.name, [daemon.process.pid], place / "stderr.log")
+    return Running(daemon.file.parent / daemon.name, [daemon.process.pid])
 
 
-def _player(kind: str, variant: Variant, section: Mapping[str, Any]) -> Player:
-    @contextmanager
-    def start(world: World) -> Iterator[Running]:
-        options = {"kind": kind, **section, **variant.section}
-        with installation(world, {kind: options}, variant) as found:
-            yield running(found[kind])
-
-    return Player(variant.name, start)
+@contextmanager
+def _daemon(world: World, kind: str, variant: Variant, section: Mapping[str, Any]) -> Iterator[Running]:
+    with installation(world, {kind: section}, variant) as found:
+        yield running(found[kind])
 
 
 def dkim_verify(variant: Variant = USUAL) -> Player:
     """The verifier."""
-    return _player("dkim-verify", variant, {})
+
+    @contextmanager
+    def start(world: World) -> Iterator[Running]:
+        with _daemon(world, "dkim-verify", variant, {}) as daemon:
+            yield daemon
+
+    return Player(variant.name, start)
 
 
 def dkim_sign(algorithms: str, variant: Variant = USUAL) -> Player:
@@ -89,12 +99,59 @@ def dkim_sign(algorithms: str, variant: Variant = USUAL) -> Player:
 
     @contextmanager
     def start(world: World) -> Iterator[Running]:
-        keys = []
-        for key in world.signing_keys(algorithms):
-            file = world.key_file(key)
-            keys.append({"domain": key.domain, "selector": key.selector, "file": str(file)})
-        section = {"keys": keys, "require_safe_keys": False, **variant.section}
-        with installation(world, {"dkim-sign": section}, variant) as found:
-            yield running(found["dkim-sign"])
+        keys = [
+            {"domain": key.domain, "selector": key.selector, "file": str(world.key_file(key))}
+            for key in world.signing_keys(algorithms)
+        ]
+        with _daemon(world, "dkim-sign", variant, {"keys": keys}) as daemon:
+            yield daemon
 
     return Player(variant.name, start)
+
+
+def dmarc(variant: Variant = USUAL) -> Player:
+    """DMARC where mail comes in, with its history."""
+
+    @contextmanager
+    def start(world: World) -> Iterator[Running]:
+        section = {"mode": "enforce", "history": str(world.place("history") / "dmarc.db")}
+        with _daemon(world, "dmarc", variant, section) as daemon:
+            yield daemon
+
+    return Player(variant.name, start)
+
+
+def spf(variant: Variant = USUAL) -> Player:
+    """The SPF policy service."""
+
+    @contextmanager
+    def start(world: World) -> Iterator[Running]:
+        with _daemon(world, "spf", variant, {}) as daemon:
+            yield daemon
+
+    return Player(variant.name, start)
+
+
+def greylist(store: Literal["sqlite", "redis"], delay: int) -> Player:
+    """Greylisting with that store; *delay* is in seconds."""
+
+    @contextmanager
+    def start(world: World) -> Iterator[Running]:
+        with ExitStack() as stack:
+            place = world.place("store")
+            url = f"sqlite:{place / 'greylist.sqlite'}"
+            if store == "redis":
+                need("redis-server")
+                server = RedisServer(place)
+                _as_by_default(server)
+                url = stack.enter_context(server).url
+            section = {"store": url, "delay": delay}
+            yield stack.enter_context(_daemon(world, "greylist", USUAL, section))
+
+    return Player(OURS, start)
+
+
+def _as_by_default(server: RedisServer) -> None:
+    """Without the file that is written before each answer: few run a Redis so."""
+    command = server.process.command
+    server.process.command = command[: command.index("--appendonly")]

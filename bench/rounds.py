@@ -71,6 +71,7 @@ def play(case: Case, world: World, pace: Pace, tell: Tell) -> Outcome:
                 missing[player.name] = str(reason)
                 tell(f"{case.name}: no {player.name}: {reason}")
         for player, daemon in running:
+            case.work.prepare(world, player, daemon)
             load.run(case.work.clients(world, player, daemon), CLIENTS, WARM_UP * pace.seconds)
         for number in range(pace.rounds_of(case)):
             turn = number % len(running) if running else 0

@@ -113,7 +113,7 @@ class World:
         self.keys: list[KeyPair] = []
         self.cold = self.ours = self.ours_ed25519 = rsa_key(COLD)
         self._running = ExitStack()
-        self._numbers = 0
+        self._numbers = self._domains = 0
 
     @property
     def nameserver(self) -> str:
@@ -153,6 +153,11 @@ class World:
         command = ["socat", "-u", f"OPEN:{fifo},rdwr", f"OPEN:{place / 'stderr.log'},creat,append"]
         self._running.enter_context(Process(command, place / "reader", ready=lambda: True))
         return fifo
+
+    def new_domains(self, number: int) -> list[str]:
+        """Domains with a DKIM key that nobody has asked for yet."""
+        first, self._domains = self._domains, self._domains + number
+        return [f"d{place}.{COLD}" for place in range(first, self._domains)]
 
     @property
     def records(self) -> Mapping[str, str]:

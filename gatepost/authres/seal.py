@@ -17,6 +17,7 @@ import re
 import struct
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
+from functools import lru_cache
 
 from gatepost.address.envelope import internal_form
 from gatepost.message import HeaderField
@@ -28,6 +29,7 @@ MAX_LENGTH = 64 * 1024
 """Octets of a field's value; a longer one has no good seal."""
 
 _LONGEST_SUBJECT = 4096
+_LONGEST_KEPT = 64
 _LABEL = b"gatepost-seal v1\0"
 _MAC_OCTETS = 16
 
@@ -128,6 +130,11 @@ def spf_subject(client_address: str, helo: bytes, mail_from: bytes) -> bytes:
 
 
 def _canonical_address(text: str) -> bytes:
+    return _canonical(text) if len(text) <= _LONGEST_KEPT else _canonical.__wrapped__(text)
+
+
+@lru_cache(maxsize=1024)
+def _canonical(text: str) -> bytes:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

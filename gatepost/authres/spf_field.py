@@ -63,7 +63,8 @@ def write_spf_field(
             f"from={quote_from_bytes(stated.mail_from, _BARE)})",
         )
     )
-    for given in (results, [_shortened(result) for result in results]):
+    for shorten in (False, True):
+        given = [_shortened(result) for result in results] if shorten else results
         value = f"{format_value(authserv_id, given, fold=False)} {told}"
         value = sealer.seal(value, stated.subject, now)
         if len(value) <= LONGEST_VALUE:

@@ -30,47 +30,47 @@ class Request:
     @property
     def state(self) -> str:
         """The stage of the SMTP session: CONNECT, EHLO, MAIL, RCPT, DATA, END-OF-MESSAGE, VRFY or ETRN."""
-        return self["protocol_state"]
+        return self.attributes.get("protocol_state", "")
 
     @property
     def client_address(self) -> str:
         """The client's IP address; "unknown" where a proxy does not tell."""
-        return self["client_address"]
+        return self.attributes.get("client_address", "")
 
     @property
     def client_name(self) -> str:
         """The client's forward-confirmed host name, or "unknown"."""
-        return self["client_name"]
+        return self.attributes.get("client_name", "")
 
     @property
     def helo(self) -> str:
         """What the client calls itself."""
-        return self["helo_name"]
+        return self.attributes.get("helo_name", "")
 
     @property
     def sender(self) -> str:
         """MAIL FROM without angle brackets; "" for the null reverse-path."""
-        return self["sender"]
+        return self.attributes.get("sender", "")
 
     @property
     def recipient(self) -> str:
         """The recipient of this RCPT, as Postfix writes it; "" at other stages, and at DATA with several."""
-        return self["recipient"]
+        return self.attributes.get("recipient", "")
 
     @property
     def login(self) -> str:
         """The SASL login name; "" for a client that did not authenticate."""
-        return self["sasl_username"]
+        return self.attributes.get("sasl_username", "")
 
     @property
     def instance(self) -> str:
         """The same text for all requests about one message, and for no other message."""
-        return self["instance"]
+        return self.attributes.get("instance", "")
 
     @property
     def queue_id(self) -> str:
         """Postfix's queue id; "" before the first accepted recipient."""
-        return self["queue_id"]
+        return self.attributes.get("queue_id", "")
 
 
 class Handler(Protocol):

@@ -70,6 +70,10 @@ class Check:
     def now(self) -> SpfResult | None:
         """Evaluate with the answers that are at hand. None means that ``finish`` has to be awaited."""
         if self._result is None:
+            if self._missing is None and self._answer(self._subject.sender.domain, "TXT") is None:
+                # Every evaluation begins with this (RFC 7208 §4.4): there is nothing to evaluate yet.
+                self._missing = Missing((self._subject.sender.domain, "TXT"), (), 0)
+                return None
             self.trace = Trace() if self._traced else None
             outcome = evaluate(self._subject, self._answer, self.trace)
             if isinstance(outcome, SpfResult):

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import spf
@@ -20,15 +21,13 @@ import spf
 from gatepost.dns.answer import Answer, Outcome
 from gatepost.networks import Address
 from gatepost.spf.identity import Sender
-from gatepost.spf.macros import MacroError, check_syntax, expand_domain, expand_explanation
-from gatepost.spf.result import safe
+from gatepost.spf.macros import MacroError, expand_domain, expand_explanation
+from gatepost.spf.result import Identity, safe
+from gatepost.spf.terms import OCTETS_A_TERM, terms_of, weight
 from gatepost.spf.trace import Trace
 
 MAX_TERMS = 5000
 """Terms read in one evaluation, of all records together. A record of 64 kB can have 3,500 networks."""
-
-OCTETS_A_TERM = 16
-"""A longer term counts for several: one that is full of macros takes as long to read as thousands of networks."""
 
 MAX_VOID_LOOKUPS = 2
 """Different look-ups that find nothing (RFC 7208 §4.6.4)."""
@@ -39,9 +38,10 @@ Question = tuple[str, str]
 Answers = Callable[[str, str], Answer | None]
 """Gives the answer to a name and record type, or None where it is not at hand."""
 
-_MODIFIER = re.compile(r"([a-z][a-z0-9_.-]*)=", re.IGNORECASE)
-_NETWORK = re.compile(r"[-+?~]?ip[46]:", re.IGNORECASE)
-_INCLUDE = re.compile(r"[-+?~]?include:([^%]+)", re.IGNORECASE)
+# What means the same in every record: networks, "all", and mechanisms with a whole domain.
+_GENERAL = re.compile(r"[-+?~]?(?:ip[46]:|all\Z|(?:a|mx|include):[^%]*\Z)", re.IGNORECASE)
+_LONGEST_KEPT = 300
+_NO_DOMAIN = "-"
 _LONGEST_NAME = 253
 _LONGEST_LABEL = 63
 _MOST_FORESEEN = 10
@@ -95,16 +95,24 @@ class Query(spf.query):  # type: ignore[misc]
 
     def __init__(self, subject: Subject, answers: Answers, trace: Trace | None) -> None:
         sender = subject.sender
-        self._subject = subject
-        self._bits = subject.client.max_prefixlen
-        self._client = int(subject.client)
-        self._family = socket.AF_INET if subject.client.version == 4 else socket.AF_INET6
-        # The constructor would split the sender at its first "@"; what it makes of it is replaced below.
-        super().__init__("client", f"x@{sender.domain}", sender.helo or "unknown", receiver=subject.receiver)
+        client = subject.client
+        # What pyspf's constructor makes anew for every query is the same for all but these: it is too slow, and
+        # would split the sender at its first "@".
+        self.__dict__.update(_BLANK)
+        self.exps = dict(self.defexps)
         self.l, self.o = sender.local_part, sender.domain
+        self.d = sender.domain
         self.s = f"{sender.local_part}@{sender.domain}"
         self.h = sender.helo
-        self.t = str(int(subject.now))
+        self.r = subject.receiver or "unknown"
+        self.ipaddr = client
+        self._bits = self.cidrmax = client.max_prefixlen
+        if client.version == 4:
+            self.A, self.v, self._family = "A", "in-addr", socket.AF_INET
+        else:
+            self.A, self.v, self._family = "AAAA", "ip6", socket.AF_INET6
+        self._client = int(client)
+        self._subject = subject
         self.mechanism = None
         self.trace = trace
         self.record = ""
@@ -115,17 +123,21 @@ class Query(spf.query):  # type: ignore[misc]
         self._unfollowed = False
         self._answers = answers
 
-    def set_ip(self, i: str) -> None:
-        """Set the client's address, which has been parsed already, and what follows from it."""
+    @property
+    def t(self) -> str:
+        """The time, for macros."""
+        return str(int(self._subject.now))
+
+    @property
+    def c(self) -> str:
+        """The client's address as people write it, for macros."""
+        return str(self._subject.client)
+
+    @property
+    def i(self) -> str:
+        """The client's address as parts with dots between them, for macros and names in the DNS."""
         client = self._subject.client
-        self.iplist = False
-        self.ipaddr = client
-        self.cidrmax = self._bits
-        self.c = str(client)
-        if client.version == 4:
-            self.A, self.v, self.i = "A", "in-addr", self.c
-        else:
-            self.A, self.v, self.i = "AAAA", "ip6", ".".join(client.exploded.replace(":", "").upper())
+        return self.c if client.version == 4 else ".".join(client.exploded.replace(":", "").upper())
 
     # -- records
 
@@ -152,39 +164,29 @@ class Query(spf.query):  # type: ignore[misc]
     def check0(self, record: str | None, recursion: int) -> Any:
         """Evaluate one record; what pyspf reads otherwise than the RFC is put straight first."""
         if record:
-            record = " ".join(self._usable(record.split(" ")))
+            self.terms += weight(record)
+            if self.terms > MAX_TERMS:
+                text = f"More than {MAX_TERMS} terms, or {MAX_TERMS * OCTETS_A_TERM} octets of them"
+                raise spf.PermError(text)
+            terms = terms_of(record)
+            for include in terms.includes[: _MOST_FORESEEN - len(self.foreseen)]:
+                self.foreseen[include, "TXT"] = None
+            self._unfollowed = self._unfollowed or terms.redirects
+            record = terms.text
         result = super().check0(record, recursion)
         if self.trace is not None:
             self.trace.leave(result[0])
         return result
 
-    def _usable(self, terms: list[str]) -> list[str]:
-        """The terms for pyspf: unknown modifiers are to be ignored, however often they come (§6)."""
-        usable = [terms[0]]
-        self.terms += max(len(terms), sum(map(len, terms)) // OCTETS_A_TERM)
-        if self.terms > MAX_TERMS:
-            raise spf.PermError(f"More than {MAX_TERMS} terms, or {MAX_TERMS * OCTETS_A_TERM} octets of them")
-        for term in terms[1:]:
-            modifier = _MODIFIER.match(term)
-            if modifier is None:
-                usable.append(term)
-                include = _INCLUDE.fullmatch(term)
-                if include is not None and len(self.foreseen) < _MOST_FORESEEN:
-                    self.foreseen[include[1].lower().removesuffix("."), "TXT"] = None
-            elif (name := modifier[1].lower()) in ("redirect", "exp"):
-                usable.append(name + term[modifier.end() - 1 :])
-                self._unfollowed = self._unfollowed or name == "redirect"
-            else:
-                try:
-                    check_syntax(term[modifier.end() :])
-                except MacroError as error:
-                    raise spf.PermError(str(error), term) from None
-        return usable
-
     def validate_mechanism(self, mech: str) -> Any:
         """Take one mechanism apart."""
         try:
-            parts = _network(mech, self.v) if _NETWORK.match(mech) else super().validate_mechanism(mech)
+            if self.trace is None and len(mech) <= _LONGEST_KEPT and _GENERAL.match(mech):
+                parts = _general(mech, self.v)
+                if parts[2] == self.d:
+                    parts = super().validate_mechanism(mech)  # an include of itself, perhaps
+            else:
+                parts = super().validate_mechanism(mech)
         except ValueError:  # from int(), which refuses thousands of digits
             raise spf.PermError("Invalid CIDR length", mech) from None
         return parts if self.trace is None else _Term(parts, self)
@@ -299,16 +301,19 @@ class Query(spf.query):  # type: ignore[misc]
         return False
 
 
+_BLANK = vars(spf.query("", "x@x.example", "x"))
+
+_NOBODY = Sender(Identity.MAIL_FROM, "", _NO_DOMAIN, "")
 _READERS = {
-    query.v: query
-    for query in (spf.query("192.0.2.1", "x@x.example", "x"), spf.query("2001:db8::1", "x@x.example", "x"))
+    family: Query(Subject(client, _NOBODY), lambda _name, _type: None, None)
+    for family, client in (("in-addr", IPv4Address(0)), ("ip6", IPv6Address(0)))
 }
 
 
 @lru_cache(maxsize=4096)
-def _network(term: str, family: str) -> Any:
-    """What pyspf reads in an ip4 or ip6 term: the same for every domain, and most of what large records hold."""
-    return _READERS[family].validate_mechanism(term)
+def _general(term: str, family: str) -> Any:
+    """What pyspf reads in a term that is the same for every domain: most of what records hold."""
+    return spf.query.validate_mechanism(_READERS[family], term)
 
 
 def _is_void(rdtype: str, answer: Answer) -> bool:
@@ -324,8 +329,7 @@ def _is_void(rdtype: str, answer: Answer) -> bool:
 
 def _askable(name: str) -> bool:
     """Whether *name* is one that the DNS can carry. Others do not exist, and nobody is asked."""
-    return (
-        name.isascii()
-        and 0 < len(name) <= _LONGEST_NAME
-        and all(0 < len(label) <= _LONGEST_LABEL for label in name.split("."))
-    )
+    if not name.isascii() or not 0 < len(name) <= _LONGEST_NAME:
+        return False
+    labels = name.split(".")
+    return "" not in labels and (len(name) <= _LONGEST_LABEL or max(map(len, labels)) <= _LONGEST_LABEL)

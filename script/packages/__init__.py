@@ -1,0 +1,1 @@
+"""What is given to others: the wheel and the sdist, and Debian's package, which is made from wheels."""

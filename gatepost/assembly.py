@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from gatepost.authres.seal import Sealer
 from gatepost.authres.secret import SecretError, load_or_create
 from gatepost.config.errors import ConfigError, Problem
@@ -9,6 +12,9 @@ from gatepost.config.sections import Daemon
 from gatepost.config.settings import Config
 from gatepost.dns.zone import Zone, ZoneError, load_zone
 from gatepost.service.privileges import identity
+
+SecretSource = Callable[[Path, int | None], bytes]
+"""Gives the seal's secret, from its file and the group that a new file is to have. Raises SecretError."""
 
 
 def zone_of(config: Config) -> Zone | None:
@@ -21,11 +27,11 @@ def zone_of(config: Config) -> Zone | None:
         raise ConfigError([Problem("", 0, 0, "dns.zone", str(error))]) from None
 
 
-def sealer_of(config: Config, settings: Daemon) -> Sealer:
-    """The sealer that all daemons share; its secret is made where there is none. Raises ConfigError."""
+def sealer_of(config: Config, settings: Daemon, secret: SecretSource = load_or_create) -> Sealer:
+    """The sealer that all daemons share, with what *secret* gives. Raises ConfigError."""
     wanted = identity(settings.user or config.user, settings.group or config.group)
     try:
-        secret = load_or_create(config.seal_secret, wanted.gid if wanted else None)
+        shared = secret(config.seal_secret, wanted.gid if wanted else None)
     except SecretError as error:
         raise ConfigError([Problem("", 0, 0, "seal_secret", str(error))]) from None
-    return Sealer(secret, config.seal_validity)
+    return Sealer(shared, config.seal_validity)

@@ -13,8 +13,9 @@ from socket import socket
 
 from prometheus_client import Metric
 
-from gatepost.assembly import sealer_of, zone_of
+from gatepost.assembly import SecretSource, sealer_of, zone_of
 from gatepost.authres.border import Border
+from gatepost.authres.secret import load_or_create
 from gatepost.authres.strip import Ids
 from gatepost.config.dkim_settings import DkimSign, DkimVerify
 from gatepost.config.dmarc_settings import Dmarc
@@ -112,11 +113,13 @@ class _Worker:
             await self.served.resolver.close()
 
 
-def dkim_verify_daemon(config: Config, name: str, settings: DkimVerify) -> MilterDaemon:
+def dkim_verify_daemon(
+    config: Config, name: str, settings: DkimVerify, secret: SecretSource = load_or_create
+) -> MilterDaemon:
     """The daemon dkim-verify. Raises ConfigError where the zone file or the seal's secret cannot be used."""
     zone = zone_of(config)
     ids = Ids(config.authserv_id, config.authserv_aliases)
-    sealer = sealer_of(config, settings)
+    sealer = sealer_of(config, settings, secret)
     border = Border(ids, sealer, Networks(config.believe_unsealed_from))
     policy = dkim_verify.policy_of(settings, public_suffix_test())
 
@@ -159,11 +162,13 @@ def dkim_sign_daemon(config: Config, name: str, settings: DkimSign) -> MilterDae
     return MilterDaemon(name, settings, serve, keys.watched_files(), keys.check_all, ages.collect)
 
 
-def dmarc_daemon(config: Config, name: str, settings: Dmarc) -> MilterDaemon:
+def dmarc_daemon(
+    config: Config, name: str, settings: Dmarc, secret: SecretSource = load_or_create
+) -> MilterDaemon:
     """The DMARC daemon *name*. Raises ConfigError where the zone file or the seal's secret cannot be used."""
     zone = zone_of(config)
     ids = Ids(config.authserv_id, config.authserv_aliases)
-    sealer = sealer_of(config, settings)
+    sealer = sealer_of(config, settings, secret)
     border = Border(ids, sealer, Networks(config.believe_unsealed_from))
     policy = Policy(is_public_suffix=public_suffix_test())
     method = TREE_WALK if settings.org_domain == "tree" else by_suffix_list(organizational_domain_by_list())

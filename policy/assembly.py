@@ -10,7 +10,8 @@ from pathlib import Path
 
 from prometheus_client import Metric
 
-from gatepost.assembly import sealer_of, zone_of
+from gatepost.assembly import SecretSource, sealer_of, zone_of
+from gatepost.authres.secret import load_or_create
 from gatepost.config.dmarc_settings import Dmarc
 from gatepost.config.errors import Problem
 from gatepost.config.greylist_settings import Greylist, StoreAddress
@@ -87,10 +88,12 @@ class PolicyDaemon:
         return Terms(handler, settings.limits, log, settings.on_internal_error, metrics)
 
 
-def spf_daemon(config: Config, name: str, settings: Spf) -> PolicyDaemon:
+def spf_daemon(
+    config: Config, name: str, settings: Spf, secret: SecretSource = load_or_create
+) -> PolicyDaemon:
     """The daemon spf. Raises ConfigError where the zone file or the seal's secret cannot be used."""
     zone = zone_of(config)
-    sealer = sealer_of(config, settings)
+    sealer = sealer_of(config, settings, secret)
     enforced = any(isinstance(each, Dmarc) and each.mode == "enforce" for each in config.daemons.values())
 
     def serve(log: Logger, metrics: Metrics, clock: Callable[[], float]) -> Handler:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -17,6 +18,38 @@ MAX_LENGTH = 4096
 
 class SecretError(Exception):
     """There is no usable secret. The text is one line that says what to do."""
+
+
+def load(path: Path) -> bytes:
+    """Read the secret that daemons use already, and make none: theirs would no longer be believed.
+
+    Raises :class:`SecretError` as :func:`load_or_create` does, and where there is no file.
+    """
+    try:
+        return _load(path)
+    except FileNotFoundError:
+        raise SecretError(
+            f"{path}: the seal secret is gone: put it back, or restart all daemons to make a new one"
+        ) from None
+
+
+def look(path: Path) -> bytes:
+    """Read the secret, or give any octets where a start would make one. Changes nothing.
+
+    Raises :class:`SecretError` as :func:`load_or_create` would, as far as that can be told by looking.
+    """
+    try:
+        return _load(path)
+    except FileNotFoundError:
+        pass
+    directory = path.parent
+    while not directory.exists():
+        directory = directory.parent
+    if not directory.is_dir():
+        raise _cannot_make(path, os.strerror(errno.ENOTDIR))
+    if not os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
+        raise _cannot_make(path, os.strerror(errno.EACCES))
+    return bytes(LENGTH)
 
 
 def load_or_create(path: Path, group: int | None = None) -> bytes:
@@ -40,15 +73,19 @@ def load_or_create(path: Path, group: int | None = None) -> bytes:
     try:
         _create(path, group)
     except OSError as error:
-        raise SecretError(
-            f"{path}: cannot make the seal secret: {error.strerror}: "
-            f"let the daemon's user write to {path.parent}, or make the file with "
-            f"'openssl rand -out {path} {LENGTH}' (mode 0640, group of the daemons)"
-        ) from None
+        raise _cannot_make(path, error.strerror) from None
     try:
         return _load(path)
     except FileNotFoundError:
         raise SecretError(f"{path}: vanished while it was made: start the daemon again") from None
+
+
+def _cannot_make(path: Path, why: str | None) -> SecretError:
+    return SecretError(
+        f"{path}: cannot make the seal secret: {why}: "
+        f"let the daemon's user write to {path.parent}, or make the file with "
+        f"'openssl rand -out {path} {LENGTH}' (mode 0640, group of the daemons)"
+    )
 
 
 def _load(path: Path) -> bytes:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from gatepost.authres.secret import look
 from gatepost.cli.options import add_config
 from gatepost.cli.prepare import prepare
 from gatepost.cli.status import CONFIGURATION, FINE, NOT_IN_ORDER
@@ -97,7 +98,7 @@ def _unprepared(loaded: Loaded) -> Iterable[Problem]:
     found: dict[Problem, None] = {}
     for name in loaded.config.daemons:
         try:
-            problems = prepare(loaded.config, name).check()
+            problems = prepare(loaded.config, name, lambda path, _group: look(path)).check()
         except ConfigError as error:
             problems = error.problems
         found.update(dict.fromkeys(map(loaded.locate, problems)))

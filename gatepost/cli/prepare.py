@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from gatepost.assembly import SecretSource
+from gatepost.authres.secret import load_or_create
 from gatepost.config.dkim_settings import DkimSign, DkimVerify
 from gatepost.config.dmarc_settings import Dmarc
 from gatepost.config.errors import ConfigError, Problem
@@ -24,8 +26,10 @@ class Prepared(Daemon, Protocol):
         """What is wrong with files that are only read when they are needed."""
 
 
-def prepare(config: Config, name: str) -> Prepared:
+def prepare(config: Config, name: str, secret: SecretSource = load_or_create) -> Prepared:
     """Build the daemon called *name*: keys and tables read, nothing opened, nothing started.
+
+    *secret* gives the seal's secret, for those that seal.
 
     Raises ConfigError with all that keeps it from starting. A problem with an
     option has the option's key and no file; one in another file (a table) has
@@ -36,12 +40,12 @@ def prepare(config: Config, name: str) -> Prepared:
         hint = did_you_mean(name, config.daemons) or f" (there are {listed(config.daemons, 'and')})"
         raise ConfigError([Problem("", 0, 0, "", f"no daemon is called {quoted(name)}{hint}")])
     if isinstance(settings, DkimVerify):
-        return dkim_verify_daemon(config, name, settings)
+        return dkim_verify_daemon(config, name, settings, secret)
     if isinstance(settings, DkimSign):
         return dkim_sign_daemon(config, name, settings)
     if isinstance(settings, Dmarc):
-        return dmarc_daemon(config, name, settings)
+        return dmarc_daemon(config, name, settings, secret)
     if isinstance(settings, Spf):
-        return spf_daemon(config, name, settings)
+        return spf_daemon(config, name, settings, secret)
     assert isinstance(settings, Greylist)
     return greylist_daemon(config, name, settings)

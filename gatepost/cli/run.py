@@ -10,8 +10,10 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from itertools import chain, repeat
 from pathlib import Path
 
+from gatepost.authres.secret import load, load_or_create
 from gatepost.cli.options import add_config
 from gatepost.cli.prepare import prepare
 from gatepost.cli.status import CONFIGURATION, FINE, NOT_IN_ORDER, USAGE
@@ -46,7 +48,17 @@ def main(arguments: argparse.Namespace) -> int:
     """Run the daemon until it is told to stop."""
     if arguments.stdio:
         return run_on_stdio(arguments.name, arguments.config, prepare)
-    return run(arguments.name, arguments.config, prepare)
+    return run(arguments.name, arguments.config, _builder())
+
+
+def _builder() -> Callable[[Config, str], Daemon]:
+    """What builds the daemon, at the start and for each reload.
+
+    Only a start makes a seal secret where there is none. A reload that did
+    would believe none of what the other daemons have sealed.
+    """
+    secrets = chain([load_or_create], repeat(lambda path, _group: load(path)))
+    return lambda config, name: prepare(config, name, next(secrets))
 
 
 def run(name: str, file: Path, build: Callable[[Config, str], Daemon]) -> int:

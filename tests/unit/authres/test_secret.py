@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gatepost.authres import secret as secret_module
-from gatepost.authres.secret import LENGTH, MAX_LENGTH, SecretError, load_or_create
+from gatepost.authres.secret import LENGTH, MAX_LENGTH, SecretError, load, load_or_create, look
 
 
 def test_is_made_once(tmp_path: Path) -> None:
@@ -85,11 +85,41 @@ def test_an_existing_one_is_taken_as_it_is(tmp_path: Path) -> None:
 )
 def test_bad_files(tmp_path: Path, content: bytes, mode: int, says: str) -> None:
     path = write(tmp_path / "seal.key", content, mode)
-    with pytest.raises(SecretError, match=says) as caught:
-        load_or_create(path)
-    assert "\n" not in str(caught.value)
-    assert str(path) in str(caught.value)
+    for take in (load_or_create, load, look):
+        with pytest.raises(SecretError, match=says) as caught:
+            take(path)
+        assert "\n" not in str(caught.value)
+        assert str(path) in str(caught.value)
     assert path.read_bytes() == content
+
+
+def test_one_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+    """Daemons that already have it would not believe what is sealed with another."""
+    path = tmp_path / "seal.key"
+    made = load_or_create(path)
+    assert load(path) == made
+    path.unlink()
+    with pytest.raises(SecretError, match="the seal secret is gone: put it back, or restart all daemons"):
+        load(path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_looking_makes_nothing(tmp_path: Path) -> None:
+    assert len(look(tmp_path / "new" / "directories" / "seal.key")) == LENGTH
+    assert os.listdir(tmp_path) == []
+    path = write(tmp_path / "seal.key", b"x" * 48)
+    assert look(path) == b"x" * 48
+
+
+def test_looking_tells_what_making_one_would_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "file", b"")
+    with pytest.raises(SecretError, match="Not a directory"):
+        look(tmp_path / "file" / "seal.key")
+    monkeypatch.setattr(os, "access", lambda *_args, **_options: False)
+    with pytest.raises(
+        SecretError, match="cannot make the seal secret: Permission denied: let the daemon's user"
+    ):
+        look(tmp_path / "seal.key")
 
 
 def test_no_regular_file(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The daemons that were prepared; nothing is wrong with any."""
     names: list[str] = []
 
-    def succeed(_: Config, name: str) -> Prepared:
+    def succeed(_: Config, name: str, _secret: object) -> Prepared:
         names.append(name)
         return Prepared()
 
@@ -91,7 +91,7 @@ def test_problems(tmp_path: Path, prepared: list[str], capsys: pytest.CaptureFix
 def test_problems_of_preparing_get_their_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(config: Config, name: str) -> None:
+    def fail(config: Config, name: str, _secret: object) -> None:
         raise ConfigError(
             [
                 Problem("", 0, 0, f"daemons.{name}.socket", "in use"),

@@ -38,7 +38,7 @@ class Ready:
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A postconf that tells of a simple server."""
 
-    def ready(_: Config, name: str) -> Ready:
+    def ready(_: Config, name: str, _secret: object) -> Ready:
         return Ready()
 
     monkeypatch.setattr(check, "prepare", ready)

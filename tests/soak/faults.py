@@ -251,9 +251,13 @@ class Faults:
             database.execute("ROLLBACK")
 
     def the_seal_secret_removed(self) -> None:
-        """The daemons notice, each in its time."""
-        (self._site.directory / "seal.key").unlink()
+        """The daemons notice, each in its time, and go on with what they know; then it is put back."""
+        secret = self._site.directory / "seal.key"
+        octets = secret.read_bytes()
+        secret.unlink()
         time.sleep(8)
+        secret.write_bytes(octets)
+        secret.chmod(0o640)
 
     def the_key_removed(self) -> None:
         """The private key of dkim-sign is away, and comes back."""
@@ -261,9 +265,8 @@ class Faults:
         octets = key.read_bytes()
         key.unlink()
         self._lasts(12)
+        key.touch(mode=0o600)
         key.write_bytes(octets)
-        key.chmod(0o600)
-        time.sleep(6)
 
     def the_dns_silent(self) -> None:
         """No question is answered."""

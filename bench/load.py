@@ -32,14 +32,17 @@ class Client(Protocol):
     """One client's side: does a piece of work at each call."""
 
     def __call__(self) -> float:
-        """Do one piece; give the seconds that it took. Raises LoadError for a wrong answer, OSError for none."""
+        """Do one piece; give the seconds that it took.
+
+        Raises LoadError for a wrong answer, OSError for none, StopIteration where there is no more to do.
+        """
 
     def close(self) -> None:
         """Leave."""
 
 
-MakeClient = Callable[[int], Client]
-"""Makes the client of that number, in its own process."""
+MakeClient = Callable[[int, int], Client]
+"""Makes a client in its own process, given its number and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class _Tally:
 def run(make: MakeClient, clients: int, seconds: float, server: Sequence[int] = ()) -> Load:
     """Let *clients* clients work for *seconds*; *server* are the daemon's processes.
 
-    Each client finishes what it has begun, and does one piece at least. Raises LoadError.
+    Each client finishes what it has begun. Raises LoadError.
     """
     with _started(make, clients, seconds) as links:
         _collect(links)  # all are ready
@@ -83,7 +86,7 @@ def run(make: MakeClient, clients: int, seconds: float, server: Sequence[int] = 
         wall, used = time.perf_counter() - began, tree_cpu_seconds(server) - before
     times = sorted(each for tally in tallies for each in tally.times)
     # Each client has its own end: one that waits for a large message must not make the others look idle.
-    rate = sum(len(tally.times) / (tally.ended - tally.began) for tally in tallies)
+    rate = sum(len(tally.times) / (tally.ended - tally.began) for tally in tallies if tally.times)
     return Load(
         count=len(times),
         rate=rate,
@@ -107,7 +110,9 @@ def _started(make: MakeClient, clients: int, seconds: float) -> Iterator[list[Co
     try:
         for number in range(clients):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(make, number, seconds, theirs), daemon=True)
+            process = context.Process(
+                target=_work, args=(make, number, clients, seconds, theirs), daemon=True
+            )
             process.start()
             theirs.close()
             processes.append(process)
@@ -139,10 +144,10 @@ def _collect(links: Sequence[Connection], timeout: float = PATIENCE) -> list[_Ta
     return found
 
 
-def _work(make: MakeClient, number: int, seconds: float, link: Connection) -> None:
+def _work(make: MakeClient, number: int, clients: int, seconds: float, link: Connection) -> None:
     """A client's process: makes itself ready, waits for the word, works, and tells."""
     try:
-        client = make(number)
+        client = make(number, clients)
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -165,8 +170,10 @@ def _worked(client: Client, seconds: float) -> _Tally:
     used = time.process_time()
     began = now = clock()
     end = began + seconds
-    while True:
-        times.append(client())
+    while now < end:
+        try:
+            times.append(client())
+        except StopIteration:
+            break
         now = clock()
-        if now >= end:
-            return _Tally(times, began, now, time.process_time() - used)
+    return _Tally(times, began, now, time.process_time() - used)

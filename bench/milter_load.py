@@ -11,7 +11,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 
@@ -43,16 +43,19 @@ class Dialogues:
     """Messages as they go to one milter. ``answer`` is what it says to the offer, each time.
 
     *expected* has to be in what it says to the end of a message, with the
-    verdict accept or continue.
+    verdict accept or continue. With *once* no message is sent twice.
     """
 
     address: Address
     answer: bytes
     messages: Sequence[Sequence[Exchange]]
     expected: Sequence[bytes]
+    once: bool = False
 
     @classmethod
-    def prepare(cls, address: Address, mails: Sequence[Mail], expected: Sequence[bytes]) -> Dialogues:
+    def prepare(
+        cls, address: Address, mails: Sequence[Mail], expected: Sequence[bytes], *, once: bool = False
+    ) -> Dialogues:
         """Negotiate once, and write down what is to be said. Raises OSError."""
         with MilterClient(address, timeout=_TIMEOUT) as client:
             client.quit()
@@ -67,25 +70,22 @@ class Dialogues:
             other.sendall(_QUIT)
         if struct.unpack_from("!III", answer, 5) != (agreed.version, agreed.actions, agreed.steps):
             raise LoadError("the milter negotiates now this way, now that")
-        return cls(address, answer, messages, expected)
+        return cls(address, answer, messages, expected, once)
 
-    @property
-    def writes(self) -> int:
-        """Writes that the first message takes, the offer and QUIT aside."""
-        return len(self.messages[0])
-
-    def client(self, number: int) -> MilterTalk:
-        """The client of that number, which begins at a message of its own."""
-        return MilterTalk(self, number)
+    def client(self, number: int, clients: int) -> MilterTalk:
+        """A client, which begins at a message of its own."""
+        if self.once:
+            return MilterTalk(self, iter(self.messages[number::clients]))
+        start = number * len(self.messages) // clients
+        return MilterTalk(self, islice(cycle(self.messages), start, None))
 
 
 class MilterTalk:
     """A client: one message at each call, on a connection of its own."""
 
-    def __init__(self, dialogues: Dialogues, number: int) -> None:
+    def __init__(self, dialogues: Dialogues, messages: Iterator[Sequence[Exchange]]) -> None:
         self._dialogues = dialogues
-        start = number * 7919 % len(dialogues.messages)
-        self._messages = islice(cycle(dialogues.messages), start, None)
+        self._messages = messages
         self._family = _family(dialogues.address)
 
     def __call__(self) -> float:

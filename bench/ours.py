@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import yaml
 
+from bench.endpoint import Endpoint
 from bench.players import OURS, Player, Running
 from bench.world import AUTHSERV_ID, World, need
 from tests.harness.daemon import Daemon, Installation
@@ -25,7 +26,10 @@ WORKERS = 2
 
 @dataclass(frozen=True)
 class Variant:
-    """Other options than the usual: of the daemon, and of the whole file; *metrics* says whether there are any."""
+    """Other options than the usual: of the daemon, and of the whole file.
+
+    *metrics* says whether there is a page of them.
+    """
 
     name: str = OURS
     section: Mapping[str, Any] = field(default_factory=dict)
@@ -40,13 +44,18 @@ USUAL = Variant()
 def installation(
     world: World, sections: Mapping[str, Mapping[str, Any]], variant: Variant = USUAL
 ) -> Iterator[Installation]:
-    """Daemons of one gatepost.yaml on unix sockets named as they are; all of them run meanwhile.
+    """Daemons of one gatepost.yaml; all of them run meanwhile.
 
     All installations of a world have one seal secret.
     """
     place = world.place("gatepost")
     written = {
-        name: {"workers": WORKERS, "socket": f"unix:{place / name}", **section, **variant.section}
+        name: {
+            "workers": WORKERS,
+            "socket": world.endpoint(place, name).libmilter,
+            **section,
+            **variant.section,
+        }
         for name, section in sections.items()
     }
     common = {
@@ -74,7 +83,10 @@ def _without_metrics(file: Path) -> None:
 
 def running(daemon: Daemon) -> Running:
     """Where a daemon of an installation is."""
-    return Running(daemon.file.parent / daemon.name, [daemon.process.pid])
+    socket = yaml.safe_load(daemon.file.read_text())["daemons"][daemon.name]["socket"]
+    kind, _, place = socket.partition(":")
+    endpoint = Endpoint(Path(place)) if kind == "local" else Endpoint(port=int(place.partition("@")[0]))
+    return Running(endpoint, [daemon.process.pid])
 
 
 @contextmanager

@@ -18,11 +18,13 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench import mails
+from bench.endpoint import Endpoint
 from bench.players import Player, Running
 from bench.world import AUTHSERV_ID, MissingError, World, need
 from tests.harness.keys import KeyPair
 from tests.harness.opendkim import OpenDkim
 from tests.harness.opendmarc import OpenDmarc
+from tests.harness.ports import LOOPBACK
 from tests.harness.process import Process
 
 OPENDKIM, DKIMPY = "OpenDKIM", "dkimpy-milter"
@@ -32,10 +34,10 @@ POSTGREY = "postgrey"
 
 
 class _Peer(Process):
-    """A program in the world, ready once its unix socket is there; ended at once, for there is nothing to save."""
+    """A program in the world, ready once it listens; ended at once, for there is nothing to save."""
 
-    def __init__(self, world: World, place: Path, command: Sequence[str], socket: Path) -> None:
-        super().__init__(world.enclosed(command), place / "log", ready=socket.is_socket)
+    def __init__(self, world: World, place: Path, command: Sequence[str], endpoint: Endpoint) -> None:
+        super().__init__(world.enclosed(command), place / "log", ready=endpoint.ready)
 
     def stop(self, timeout: float = 0.0) -> int | None:
         if self.status is None:
@@ -44,31 +46,30 @@ class _Peer(Process):
 
 
 @contextmanager
-def _peer(world: World, place: Path, command: Sequence[str]) -> Iterator[Running]:
-    """The program, which makes the socket ``socket`` in its place."""
-    socket = place / "socket"
-    with _Peer(world, place, command, socket) as process:
-        yield Running(socket, [process.pid])
+def _peer(world: World, place: Path, command: Sequence[str], endpoint: Endpoint) -> Iterator[Running]:
+    with _Peer(world, place, command, endpoint) as process:
+        yield Running(endpoint, [process.pid])
 
 
 @contextmanager
 def _opendkim(world: World, keys: Sequence[KeyPair], options: Mapping[str, str]) -> Iterator[Running]:
     need("opendkim")
     place = world.place("opendkim")
+    endpoint = world.endpoint(place)
     configured = OpenDkim(
         place,
         keys=keys,
         internal=[mails.OUR_CLIENT],
         authserv_id=AUTHSERV_ID,
         options={
-            "Socket": f"local:{place / 'socket'}",
+            "Socket": endpoint.libmilter,
             "Nameservers": world.address,
             "Syslog": "yes",
             "SyslogSuccess": "yes",
             **options,
         },
     )
-    with _peer(world, place, configured.command) as running:
+    with _peer(world, place, configured.command, endpoint) as running:
         yield running
 
 
@@ -100,8 +101,9 @@ def opendkim_sign(algorithms: str) -> Player:
 def _dkimpy(world: World, options: Mapping[str, str]) -> Iterator[Running]:
     need("dkimpy-milter")
     place = world.place("dkimpy")
+    endpoint = world.endpoint(place)
     settings = {
-        "Socket": f"local:{place / 'socket'}",
+        "Socket": endpoint.libmilter,
         "Syslog": "yes",
         "SyslogSuccess": "yes",
         "UMask": "007",
@@ -114,7 +116,7 @@ def _dkimpy(world: World, options: Mapping[str, str]) -> Iterator[Running]:
     }
     configuration = place / "dkimpy-milter.conf"
     configuration.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
-    with _peer(world, place, ["dkimpy-milter", str(configuration)]) as running:
+    with _peer(world, place, ["dkimpy-milter", str(configuration)], endpoint) as running:
         yield running
 
 
@@ -157,16 +159,17 @@ def opendmarc() -> Player:
     def start(world: World) -> Iterator[Running]:
         need("opendmarc")
         place = world.place("opendmarc")
+        endpoint = world.endpoint(place)
         configured = OpenDmarc(
             place,
             authserv_id=AUTHSERV_ID,
             options={
-                "Socket": f"local:{place / 'socket'}",
+                "Socket": endpoint.libmilter,
                 "Syslog": "yes",
                 "HistoryFile": str(place / "history"),
             },
         )
-        with _peer(world, place, configured.command) as running:
+        with _peer(world, place, configured.command, endpoint) as running:
             yield running
 
     return Player(OPENDMARC, start)
@@ -179,6 +182,7 @@ def policyd_spf() -> Player:
     def start(world: World) -> Iterator[Running]:
         need("policyd-spf", "socat")
         place = world.place("policyd-spf")
+        endpoint = Endpoint(place / "socket")  # spawn(8) knows TCP too, but nobody has it so
         configuration = place / "policyd-spf.conf"
         configuration.write_text(
             "debugLevel = 1\nTestOnly = 1\nHELO_reject = Fail\nMail_From_reject = Fail\n"
@@ -187,10 +191,10 @@ def policyd_spf() -> Player:
         )
         spawn = [
             "socat",
-            f"UNIX-LISTEN:{place / 'socket'},fork,backlog=128",
+            f"UNIX-LISTEN:{endpoint.path},fork,mode=666,backlog=128",
             f"EXEC:policyd-spf {configuration},nofork",
         ]
-        with _peer(world, place, spawn) as running:
+        with _peer(world, place, spawn, endpoint) as running:
             yield running
 
     return Player(POLICYD_SPF, start)
@@ -203,16 +207,17 @@ def postgrey(delay: int) -> Player:
     def start(world: World) -> Iterator[Running]:
         need("postgrey")
         place = world.place("postgrey")
+        endpoint = world.endpoint(place)
         command = [
             "postgrey",
-            f"--unix={place / 'socket'}",
+            f"--unix={endpoint.path}" if endpoint.path else f"--inet={LOOPBACK}:{endpoint.port}",
             f"--dbdir={place}",
             f"--pidfile={place / 'pid'}",
             "--user=root",
             "--group=root",
             f"--delay={delay}",
         ]
-        with _peer(world, place, command) as running:
+        with _peer(world, place, command, endpoint) as running:
             yield running
 
     return Player(POSTGREY, start)

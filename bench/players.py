@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 
+from bench.endpoint import Endpoint
 from bench.world import World
+from tests.harness.milter_client import Address
 
 OURS = "gatepost"
 
 
 @dataclass(frozen=True)
 class Running:
-    """A daemon that runs: its unix socket, its processes (theirs come below them), and how they log."""
+    """A daemon that runs: where it listens, and its processes (those that they start come below them)."""
 
-    socket: Path
+    endpoint: Endpoint
     pids: Sequence[int]
-    log: Path | None = None
+
+    @property
+    def address(self) -> Address:
+        """Where its clients connect."""
+        return self.endpoint.address
 
 
 Start = Callable[[World], AbstractContextManager[Running]]
@@ -27,11 +32,10 @@ Start = Callable[[World], AbstractContextManager[Running]]
 
 @dataclass(frozen=True)
 class Player:
-    """A daemon under its name in the tables; ``note`` says what in its configuration matters."""
+    """A daemon under its name in the tables."""
 
     name: str
     start: Start
-    note: str = ""
 
     @property
     def ours(self) -> bool:

@@ -28,7 +28,8 @@ class Questions:
     """Requests for one service, as :func:`template` makes them.
 
     *expected* is what each answer has to hold; ``per_connection`` is how many
-    requests a connection serves; *first* is the first number.
+    requests a connection serves, 0 for one that is there already and stays;
+    *first* is the first number.
     """
 
     address: Address
@@ -37,19 +38,21 @@ class Questions:
     per_connection: int
     first: int = 0
 
-    def client(self, number: int) -> PolicyTalk:
-        """The client of that number, which begins at a request of its own."""
-        return PolicyTalk(self, number)
+    def client(self, number: int, clients: int) -> PolicyTalk:
+        """A client, which begins at a request of its own."""
+        talk = PolicyTalk(self, self.first + number * _RANGE, number * len(self.templates) // clients)
+        if not self.per_connection:
+            talk()
+        return talk
 
 
 class PolicyTalk:
     """A client: one request at each call; the first of a connection counts with the connecting."""
 
-    def __init__(self, questions: Questions, number: int) -> None:
+    def __init__(self, questions: Questions, number: int, start: int) -> None:
         self._questions = questions
-        start = number * 7919 % len(questions.templates)
         self._templates = cycle([*questions.templates[start:], *questions.templates[:start]])
-        self._number = questions.first + number * _RANGE
+        self._number = number
         self._left = 0
         self._service: socket.socket | None = None
 
@@ -78,7 +81,7 @@ class PolicyTalk:
         self._service = service
         service.settimeout(_TIMEOUT)
         service.connect(address)
-        self._left = self._questions.per_connection
+        self._left = self._questions.per_connection or _RANGE
         return service
 
     def close(self) -> None:

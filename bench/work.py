@@ -12,7 +12,7 @@ from bench import ours
 from bench.load import LoadError, MakeClient
 from bench.milter_load import Dialogues
 from bench.players import Player, Running
-from bench.policy_load import NUMBER, Questions, template
+from bench.policy_load import Questions, template
 from bench.world import World
 from gatepost.authres.seal import without_seal
 from gatepost.message import HeaderField
@@ -62,12 +62,12 @@ class MilterWork:
             self._made[player.name] = self.mails(world, player)
         if self.check is not None:
             mail = self._made[player.name][0]
-            with MilterClient(str(daemon.socket), timeout=_TIMEOUT) as client:
+            with MilterClient(daemon.address, timeout=_TIMEOUT) as client:
                 self.check(world, mail, client.send(mail))
 
     def clients(self, world: World, player: Player, daemon: Running) -> MakeClient:
         mails = self.mails(world, player) if self.fresh else self._made[player.name]
-        return Dialogues.prepare(str(daemon.socket), mails, self.expected).client
+        return Dialogues.prepare(daemon.address, mails, self.expected, once=self.fresh).client
 
 
 def signatures_hold(world: World, mail: Mail, result: Result) -> None:
@@ -86,8 +86,8 @@ def with_results(world: World, mails: Sequence[Mail], *, sealed: bool) -> list[M
     found = []
     with (
         ours.installation(world, {"dkim-verify": {}, "spf": {}, "dmarc": _NO_HISTORY}) as gatepost,
-        MilterClient(str(ours.running(gatepost["dkim-verify"]).socket)) as verifier,
-        PolicyClient(str(ours.running(gatepost["spf"]).socket)) as service,
+        MilterClient(ours.running(gatepost["dkim-verify"]).address) as verifier,
+        PolicyClient(ours.running(gatepost["spf"]).address) as service,
     ):
         for mail in mails:
             action = service.ask(
@@ -126,15 +126,16 @@ _NO_HISTORY = {"history": None}
 class PolicyWork:
     """Requests to a policy service. Each answer has to hold *expected*.
 
-    *requests* are the attributes of each request; :data:`NUMBER` in one makes
-    it new each time. ``per_connection`` requests go over one connection.
+    *requests* are the attributes of each request; :data:`bench.policy_load.NUMBER` in one makes
+    it new each time. ``per_connection`` requests go over one connection, all
+    over one that is there already where it is 0.
     *first* are answers of all requests that have to be had before, one after
     the other, *pause* seconds apart: the daemon's state that the case is about.
     """
 
     requests: Sequence[dict[str, str]]
     expected: str
-    per_connection: int = 100
+    per_connection: int = 0
     first: Sequence[str] = ()
     pause: float = 0.0
     _runs: count[int] = field(default_factory=lambda: count(1))
@@ -143,7 +144,7 @@ class PolicyWork:
         for number, expected in enumerate(self.first):
             if number:
                 time.sleep(self.pause)
-            with PolicyClient(str(daemon.socket), timeout=_TIMEOUT) as service:
+            with PolicyClient(daemon.address, timeout=_TIMEOUT) as service:
                 for attributes in self.requests:
                     answer = service.ask(attributes)
                     if expected not in answer:
@@ -153,7 +154,4 @@ class PolicyWork:
         templates = [template(**attributes) for attributes in self.requests]
         first = next(self._runs) * _EACH_RUN
         expected = self.expected.encode()
-        return Questions(str(daemon.socket), templates, expected, self.per_connection, first).client
-
-
-__all__ = ["NUMBER", "MilterWork", "PolicyWork", "Work", "signatures_hold", "with_results"]
+        return Questions(daemon.address, templates, expected, self.per_connection, first).client

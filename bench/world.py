@@ -16,14 +16,14 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from bench import mails
+from bench.endpoint import Endpoint
 from tests.harness.dns_server import DnsServer, ZoneData
 from tests.harness.keys import KeyPair, ed25519_key, rsa_key
 from tests.harness.ports import free_port
@@ -39,10 +39,9 @@ COLD = "cold.example"
 SPF_COLD = "unseen.example"
 """Below it, each name has an SPF record."""
 SLOW = "slow.example"
-"""Its names take :data:`SLOW_SECONDS`."""
+"""Each selector has a key here, which takes :data:`SLOW_SECONDS`."""
 
 SLOW_SECONDS = 2.0
-SLOW_NAMES = 250
 
 _NETWORK = "v=spf1 ip4:192.0.2.0/24 ip4:203.0.113.0/24 -all"
 
@@ -61,6 +60,10 @@ server:
     module-config: "iterator"
     num-threads: 1
     so-rcvbuf: 1m
+    # Many questions may wait for a slow server, none of them asked twice.
+    num-queries-per-thread: 2048
+    outgoing-range: 4096
+    unknown-server-time-limit: 5000
     local-zone: "." static
     local-data: ". 300 SOA localhost. nobody. 1 3600 1200 604800 60"
 {zones}
@@ -102,7 +105,8 @@ def need(*commands: str) -> None:
 class World:
     """As a context manager: up while it lasts, nothing left of it afterwards.
 
-    ``directory`` is a short path, for sockets. ``nameserver`` is ADDRESS:PORT.
+    ``directory`` is a short path, for sockets. Daemons that are started while
+    ``tcp`` is true listen on TCP, the others on unix sockets.
     """
 
     def __init__(self) -> None:
@@ -110,6 +114,7 @@ class World:
         self.root = os.geteuid() == 0
         self.address = "127.0.0.1"
         self.port = 0
+        self.tcp = False
         self.keys: list[KeyPair] = []
         self.cold = self.ours = self.ours_ed25519 = rsa_key(COLD)
         self._running = ExitStack()
@@ -154,6 +159,10 @@ class World:
         self._running.enter_context(Process(command, place / "reader", ready=lambda: True))
         return fifo
 
+    def endpoint(self, place: Path, name: str = "socket") -> Endpoint:
+        """Where a daemon in that place is to listen."""
+        return Endpoint.tcp() if self.tcp else Endpoint(place / name)
+
     def new_domains(self, number: int) -> list[str]:
         """Domains with a DKIM key that nobody has asked for yet."""
         first, self._domains = self._domains, self._domains + number
@@ -167,10 +176,10 @@ class World:
         found |= {key.domain: _NETWORK for key in self.keys}
         return found | {mails.HELO: _NETWORK}
 
-    @cached_property
-    def slow_names(self) -> Sequence[str]:
-        """Domains whose keys come late, each to be asked for once."""
-        return [f"late{number}.{SLOW}" for number in range(SLOW_NAMES)]
+    def slow_selectors(self, number: int) -> list[str]:
+        """Selectors of :data:`SLOW` that nobody has asked for yet."""
+        first, self._domains = self._domains, self._domains + number
+        return [f"s{place}" for place in range(first, self._domains)]
 
     def __enter__(self) -> Self:
         need("unbound", "socat")
@@ -202,10 +211,7 @@ class World:
             self.address, self.port = _free_address(), 53
         else:
             self.port = free_port()
-        late: ZoneData = {
-            f"mail._domainkey.{name}": [{"TXT": self.cold.record}, {"DELAY": SLOW_SECONDS}]
-            for name in self.slow_names
-        }
+        late: ZoneData = {f"*._domainkey.{SLOW}": [{"TXT": self.cold.record}, {"DELAY": SLOW_SECONDS}]}
         slow = starting.enter_context(DnsServer(late))
         place = self.place("unbound")
         configuration = place / "unbound.conf"

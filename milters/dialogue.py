@@ -8,11 +8,12 @@ until ``resume`` is called.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import islice
 
+from gatepost.message import HeaderField
 from milters import mfdef
 from milters.handler import Verdict
-from milters.negotiation import negotiate
 from milters.outcome import encode
 from milters.protocol import (
     MAX_MACROS,
@@ -29,6 +30,7 @@ from milters.session import Session
 from milters.terms import Terms
 
 _MACRO_COMMANDS = frozenset(b"CHMRTLNBEU")
+_HEADER = mfdef.SMFIC_HEADER
 
 
 class Dialogue:
@@ -55,7 +57,7 @@ class Dialogue:
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
         self._reader = PacketReader(terms.limits.packet)
-        self._replies: dict[int, bytes] = {}
+        self._replies: Mapping[int, bytes] = {}
         self._leading_space = True
         self._may_skip = False
         self._queue: list[tuple[int, bytes]] = []
@@ -103,6 +105,8 @@ class Dialogue:
 
     def close(self) -> None:
         """The connection is gone, whatever the state of things."""
+        if self.closed:
+            return
         self.closed = True
         self.pending = None
         self._queue.clear()
@@ -111,28 +115,23 @@ class Dialogue:
 
     def _run(self, packets: list[tuple[int, bytes]]) -> bytes:
         out: list[bytes] = []
-        replies = self._replies
-        add_header = self.session.header
-        for position, (command, payload) in enumerate(packets):
-            if command == mfdef.SMFIC_HEADER and self.negotiated:
-                # The most frequent packet by far takes the short way.
-                if self.session.header_complete:
-                    raise ProtocolError("header field after the end of the header")
-                name, value = read_header(payload)
-                if not self._leading_space and value and value[0] not in b"\t\n":
-                    # The MTA has eaten one space behind the colon; nearly every field has one there.
-                    value = b" " + value
-                add_header(name, value)
-                reply = replies[command]
+        position, count = 0, len(packets)
+        while position < count:
+            command, payload = packets[position]
+            if command == _HEADER and self.negotiated:
+                # The most frequent packets by far take the short way, all in a row together.
+                first, position = position, self._header_fields(packets, position)
+                reply = self._replies[_HEADER] * (position - first)
             else:
                 step = _STEPS.get(command)
                 if step is None or (not self.negotiated and command not in _BEFORE_NEGOTIATION):
                     raise ProtocolError(f"unexpected command {command}")
                 reply = step(self, payload)
+                position += 1
             if reply:
                 out.append(reply)
             if self.pending is not None:
-                self._queue = packets[position + 1 :]
+                self._queue = packets[position:]
                 break
             if self.closed:
                 break
@@ -141,18 +140,34 @@ class Dialogue:
                 raise self._reader.fault
         return out[0] if len(out) == 1 else b"".join(out)
 
+    def _header_fields(self, packets: list[tuple[int, bytes]], position: int) -> int:
+        """Take the header fields from *position* on; gives the position behind them."""
+        if self.session.header_complete:
+            raise ProtocolError("header field after the end of the header")
+        fields = []
+        for command, payload in islice(packets, position, None):
+            if command != _HEADER:
+                break
+            name, value = read_header(payload)
+            if not self._leading_space and value and value[0] not in b"\t\n":
+                # The MTA has eaten one space behind the colon; nearly every field has one there.
+                value = b" " + value
+            fields.append(tuple.__new__(HeaderField, (name, value)))
+        self.session.header_fields(fields)
+        return position + len(fields)
+
     # One method a command; each returns the reply, b"" for none.
 
     def _negotiate(self, payload: bytes) -> bytes:
         if self.negotiated:
             raise ProtocolError("negotiation in the middle of a session")
-        agreement = negotiate(*read_offer(payload), self._terms.handler.needs)
+        agreement, answer = self._terms.agree(*read_offer(payload))
         self.negotiated = True
         self.session.granted = agreement.actions
-        self._replies.update(agreement.replies)
+        self._replies = agreement.replies
         self._leading_space = agreement.leading_space
         self._may_skip = agreement.may_skip
-        return agreement.answer()
+        return answer
 
     def _macro(self, payload: bytes) -> bytes:
         if payload[:1] not in _MACRO_NAMES or len(payload) > MAX_MACROS:

@@ -10,6 +10,7 @@ is not what the protocol says.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 from struct import Struct
 
@@ -123,6 +124,7 @@ def read_connect(payload: bytes) -> tuple[str, str]:
     return name.decode("utf-8", "surrogateescape"), address
 
 
+@lru_cache(maxsize=4096)
 def client_address(word: bytes) -> str:
     """A client's address as MTAs write it, "IPv6:" in front or not; "" for none or "unknown"."""
     if word[:5].lower() == b"ipv6:":  # RFC 5321 §4.1.3, as Sendmail writes it

@@ -14,12 +14,12 @@ with its end, an abort, or the end of the connection.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
+from itertools import chain
 
 from gatepost.message import Envelope, HeaderField, Message
 from milters import mfdef
-from milters.handler import Examination, Step, Verdict
-from milters.negotiation import macro_names
+from milters.handler import Examination, Verdict
 from milters.outcome import ACCEPTED, TEMPFAILED, Outcome, settle
 from milters.protocol import read_macros
 from milters.terms import Terms
@@ -48,17 +48,12 @@ class Session:
         "_header_bytes",
         "_headers",
         "_helo",
-        "_macro_names",
         "_macros",
         "_mail_from",
-        "_max_header_bytes",
-        "_max_header_fields",
         "_message",
         "_oversized",
         "_recipients",
         "_session_macros",
-        "_shows_body",
-        "_shows_headers",
         "_started",
         "_terms",
         "granted",
@@ -66,11 +61,6 @@ class Session:
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
-        self._shows_headers = Step.HEADERS in terms.handler.needs.steps
-        self._shows_body = Step.BODY in terms.handler.needs.steps
-        self._max_header_fields = terms.limits.header_fields
-        self._max_header_bytes = terms.limits.header_bytes
-        self._macro_names = macro_names(terms.handler.needs)
         self._complained = False
         self._started = 0.0
         self.granted = 0
@@ -92,7 +82,7 @@ class Session:
         self._oversized = ""
         self._message: Message | None = None
         self._examination: Examination | None = None
-        self._body_wanted = self._shows_body
+        self._body_wanted = self._terms.shows_body
         self._failed = False
 
     @property
@@ -115,7 +105,7 @@ class Session:
 
     def connect(self, name: str, address: str) -> Examination | None:
         """A client connects to the MTA. Returns what is to be cancelled, as ``abandon`` does."""
-        left_over = self.abandon()
+        left_over = self._examination
         macros = self._session_macros.get(mfdef.SMFIC_CONNECT)
         self._forget_session()
         if macros is not None:  # They come ahead of what they belong to.
@@ -161,15 +151,30 @@ class Session:
 
     def header(self, name: bytes, value: bytes) -> None:
         """One header field, *value* as it stands behind the colon."""
-        if not self._shows_headers or self._oversized:
+        self.header_fields((HeaderField(name, value),))
+
+    def header_fields(self, fields: Sequence[HeaderField]) -> None:
+        """Further header fields, in their order. Of those from the first one beyond a limit on none is remembered."""
+        if not self._terms.shows_headers or self._oversized:
             return
-        self._header_bytes += len(name) + len(value) + 1
-        if self._header_bytes > self._max_header_bytes:
-            self._oversized = f"more than {self._max_header_bytes} bytes of header"
-        elif len(self._headers) >= self._max_header_fields:
-            self._oversized = f"more than {self._max_header_fields} header fields"
-        else:
-            self._headers.append(tuple.__new__(HeaderField, (name, value)))
+        limits = self._terms.limits
+        size = sum(map(len, chain.from_iterable(fields))) + len(fields)
+        if (
+            self._header_bytes + size <= limits.header_bytes
+            and len(self._headers) + len(fields) <= limits.header_fields
+        ):
+            self._header_bytes += size
+            self._headers += fields
+            return
+        for field in fields:
+            self._header_bytes += len(field.name) + len(field.value) + 1
+            if self._header_bytes > limits.header_bytes:
+                self._oversized = f"more than {limits.header_bytes} bytes of header"
+                return
+            if len(self._headers) >= limits.header_fields:
+                self._oversized = f"more than {limits.header_fields} header fields"
+                return
+            self._headers.append(field)
 
     def end_of_header(self) -> None:
         """The header is complete: the daemon begins its examination."""
@@ -273,7 +278,7 @@ class Session:
     def _asked_for(self, macros: bytes | dict[str, str]) -> dict[str, str]:
         """Those of *macros* that the daemon asked for; MTAs send others too."""
         read = read_macros(macros) if isinstance(macros, bytes) else macros
-        names = self._macro_names
+        names = self._terms.macro_names
         return {name: value for name, value in read.items() if name in names}
 
     def _add_macros(self, macros: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -35,7 +35,9 @@ class Timing:
     ``/healthz`` fail and the watchdog wait, for ``hung`` it is killed.
     ``start`` is how long it may take to serve, ``margin`` how long after its
     drain time it is killed, ``quit`` how long it may take when it must stop
-    at once. Watched files are looked at every ``watch``.
+    at once. Watched files are looked at every ``watch``. On a stop, connections
+    between two messages are left open for ``linger`` where others can wait
+    meanwhile: less than the 30 s for which Postfix waits for a milter.
     """
 
     heartbeat: float = 1.0
@@ -45,6 +47,22 @@ class Timing:
     margin: float = 5.0
     quit: float = 2.0
     watch: float = 5.0
+    linger: float = 5.0
+
+    def within(self, watchdog: float) -> Timing:
+        """The same, where systemd ends us all after so many seconds of silence: a hung worker is gone before that.
+
+        0 means that nobody watches.
+        """
+        if not watchdog:
+            return self
+        third = watchdog / 3
+        return replace(
+            self,
+            heartbeat=min(self.heartbeat, third / 4),
+            hung=min(self.hung, third),
+            unhealthy=min(self.unhealthy, third),
+        )
 
 
 class Owner(Protocol):

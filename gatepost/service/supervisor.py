@@ -14,28 +14,24 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import selectors
 import signal
 import time
 from collections.abc import Callable, MutableMapping
-from dataclasses import replace
 from typing import Literal
 
 from gatepost.config.settings import Config
 from gatepost.log import Logger
 from gatepost.service import descriptors, privileges, scratch, takeover
 from gatepost.service.candidate import Candidates, identity_of, settings_of
-from gatepost.service.child import HANDLED
 from gatepost.service.daemon import Build, ServiceError
 from gatepost.service.fleet import Fleet, Timing
-from gatepost.service.http import Responder
+from gatepost.service.holdings import Holdings
 from gatepost.service.listeners import Listeners
 from gatepost.service.notify import Notifier
-from gatepost.service.page import Page
 from gatepost.service.status import Status, Tally
-from gatepost.service.wakeup import Wakeup
+from gatepost.service.timetable import Timetable
 from gatepost.service.watch import Watch
-from gatepost.service.workers import Closable, Generation, WorkerProcess, cause
+from gatepost.service.workers import Generation, WorkerProcess, cause
 
 __all__ = ["Supervisor", "Timing"]
 
@@ -66,22 +62,14 @@ class Supervisor:
         self._build = build
         self._environment = environment
         self._notifier = Notifier(environment)
-        if self._notifier.watchdog:  # a hung worker has to be gone before systemd ends us all
-            third = self._notifier.watchdog / 3
-            timing = replace(
-                timing,
-                heartbeat=min(timing.heartbeat, third / 4),
-                hung=min(timing.hung, third),
-                unhealthy=min(timing.unhealthy, third),
-            )
-        self._timing = timing
+        self._timing = timing.within(self._notifier.watchdog)
         self._log = Logger(daemon=name, stream=stream)
         self._tally = Tally()
         self._phase: Phase = "starting"
         self._exit = 0
         self._next: Generation | None = None
         self._reload_wanted = ""
-        self._tick_due = self._watch_due = self._watchdog_due = time.monotonic()
+        self._timetable = Timetable()
 
     def run(self) -> int:
         """Serve until told to stop, and return the exit status.
@@ -93,7 +81,7 @@ class Supervisor:
             stack.callback(self._notifier.close)
             self._prepare(stack)
             while self._phase != "stopping" or self._fleet.generations:
-                for key, events in self._selector.select(self._pause()):
+                for key, events in self._held.selector.select(self._pause()):
                     key.data(events)
                 self._do_what_is_due()
             self._log.event("info", "stopped")
@@ -103,33 +91,25 @@ class Supervisor:
 
     def _prepare(self, stack: contextlib.ExitStack) -> None:
         descriptors.raise_limit()
-        self._selector = selectors.DefaultSelector()
-        stack.callback(self._selector.close)
-        self._page = Page(
-            Responder(self._selector, lambda path, accept: self._status.answer(path, accept), time.monotonic)
+        self._held = held = Holdings(
+            self._notifier, lambda path, accept: self._status.answer(path, accept), self._signalled, stack
         )
-        stack.callback(self._page.close)
-        self._listeners = Listeners()
-        self._wakeup = Wakeup(HANDLED)
-        stack.callback(self._wakeup.close)
-        self._selector.register(self._wakeup.reader, selectors.EVENT_READ, self._signalled)
-
         config = self._load()
         settings = settings_of(config, self._name)
         self._log.adjust(config.log.level, config.log.format)
         owner = identity_of(config, self._name)
         privileges.check(owner)
-        inherited = takeover.take_over(self._name, config.daemons, self._environment, self._page, self._log)
-        self._listeners = Listeners(inherited)
-        stack.callback(self._listeners.close)
-        opened = self._listeners.open(settings.socket, owner)
-        takeover.tell(inherited, self._listeners, self._log)
-        self._page.listen(settings.metrics)
+        inherited = takeover.take_over(self._name, config.daemons, self._environment, held.page, self._log)
+        held.listeners = Listeners(inherited)
+        stack.callback(held.listeners.close)
+        opened = held.listeners.open(settings.socket, owner)
+        takeover.tell(inherited, held.listeners, self._log)
+        held.page.listen(settings.metrics)
         daemon = self._build(config)
         self._directory = scratch.make_directory(self._name, self._environment, owner)
         stack.callback(scratch.remove_directory, self._directory)
         self._fleet = Fleet(
-            self, self._selector, self._directory, self._timing, self._tally, self._log, self._not_for
+            self, held.selector, self._directory, self._timing, self._tally, self._log, held.not_for
         )
         self._status = Status(
             self._name,
@@ -145,26 +125,16 @@ class Supervisor:
         gc.collect()
         gc.freeze()  # what is here now is shared with all workers; let no collection write into it
         self._candidates = Candidates(
-            self._name, self._load, self._build, self._listeners, self._page, self._log
+            self._name, self._load, self._build, held.listeners, held.page, self._log
         )
         self._current = Generation(config, settings, daemon, opened)
         self._watch = Watch(daemon.watched_files())
         self._begin(self._current)
+        self._keep_time()
 
     def _begin(self, generation: Generation) -> None:
         self._fleet.generations.append(generation)
         self._fleet.populate(generation)
-
-    def _not_for(self, generation: Generation) -> list[Closable]:
-        """The descriptors of ours that are no business of *generation*'s workers."""
-        kept = {id(listener) for listener in generation.listeners}
-        return [
-            self._selector,
-            self._notifier,
-            *self._wakeup.ends,
-            *self._page.sockets,
-            *(listener.socket for listener in self._listeners.all if id(listener) not in kept),
-        ]
 
     # What the fleet tells
 
@@ -178,7 +148,7 @@ class Supervisor:
                 "info",
                 "ready",
                 address=[listener.address for listener in generation.listeners],
-                metrics=self._page.address,
+                metrics=self._held.page.address,
                 workers=len(generation.workers),
             )
             self._notifier.ready(self._summary(generation))
@@ -248,7 +218,7 @@ class Supervisor:
         """The new generation serves: it is the current one now, and the old one may go."""
         old, self._current, self._next = self._current, generation, None
         self._log.adjust(generation.config.log.level, generation.config.log.format)
-        self._listeners.keep_only(generation.listeners)
+        self._held.listeners.keep_only(generation.listeners)
         self._tally.reload_succeeded = True
         self._tally.reloaded = time.time()
         self._fleet.retire(old)
@@ -259,9 +229,9 @@ class Supervisor:
         """The new generation does not work: back to the old one."""
         self._next = None
         self._fleet.retire(generation)
-        self._listeners.keep_only(self._current.listeners)
+        self._held.listeners.keep_only(self._current.listeners)
         try:
-            self._page.listen(self._current.settings.metrics)
+            self._held.page.listen(self._current.settings.metrics)
         except ServiceError as error:
             self._log.event("error", str(error))
         self._watch = Watch(self._current.daemon.watched_files())
@@ -270,7 +240,7 @@ class Supervisor:
     # Stopping
 
     def _signalled(self, _events: int) -> None:
-        numbers = self._wakeup.arrived()
+        numbers = self._held.wakeup.arrived()
         if numbers & {signal.SIGTERM, signal.SIGINT}:
             self._stop()
         if signal.SIGHUP in numbers and self._phase != "stopping":
@@ -279,7 +249,11 @@ class Supervisor:
             self._fleet.reap()
 
     def _stop(self) -> None:
-        """Stop accepting and let the workers finish; told again, let them go at once."""
+        """Stop accepting and let the workers finish; told again, let them go at once.
+
+        Where systemd keeps the sockets open, new connections wait for the next
+        process, and those that are open have a while for their next message.
+        """
         if self._phase == "stopping":
             self._log.event("warning", "told again to stop: stopping at once")
             self._fleet.quit()
@@ -289,34 +263,48 @@ class Supervisor:
         longest = max((generation.settings.drain_timeout for generation in generations), default=0.0)
         self._log.event("info", "stopping", drain_timeout=longest)
         self._notifier.stopping("finishing what is in flight", longest + self._timing.margin)
-        self._listeners.close()
+        lingers = all(listener.from_systemd for listener in self._held.listeners.all)
+        self._held.listeners.close()
+        if not lingers:
+            self._drain()
+            return
         for generation in generations:
+            self._fleet.retire(generation)
+        self._timetable.once(self._timing.linger, self._drain)
+
+    def _drain(self) -> None:
+        for generation in list(self._fleet.generations):
             self._fleet.drain(generation)
 
     # Time
 
+    def _keep_time(self) -> None:
+        """Enter what is to be done again and again."""
+        self._timetable.every(self._timing.heartbeat / 2, self._look_after_all)
+        self._timetable.every(self._timing.watch, self._look_at_files)
+        if self._notifier.watchdog:
+            self._timetable.every(self._notifier.watchdog / 4, self._show_life)
+
     def _pause(self) -> float:
         """How long nothing is due."""
-        restart = self._fleet.next_restart
-        due = self._tick_due if restart is None else min(restart, self._tick_due)
-        return max(0.0, due - time.monotonic())
+        pause, restart = self._timetable.pause(), self._fleet.next_restart
+        return pause if restart is None else max(0.0, min(pause, restart - time.monotonic()))
 
     def _do_what_is_due(self) -> None:
-        now = time.monotonic()
         self._fleet.repopulate()
         if self._reload_wanted and self._phase == "running" and self._next is None:
             self._reload(self._reload_wanted)
-        if now < self._tick_due:
-            return
-        self._tick_due = now + self._timing.heartbeat / 2
-        self._page.expire()
+        self._timetable.do_what_is_due()
+
+    def _look_after_all(self) -> None:
+        self._held.page.expire()
         self._fleet.reap()
         self._fleet.judge()
-        if now >= self._watch_due:
-            self._watch_due = now + self._timing.watch
-            if self._phase == "running" and (changed := self._watch.changed()):
-                self._reload_wanted = f"{changed[0]} changed"
-        if self._notifier.watchdog and now >= self._watchdog_due:
-            self._watchdog_due = now + self._notifier.watchdog / 4
-            if self._fleet.silent() is None:
-                self._notifier.alive()
+
+    def _look_at_files(self) -> None:
+        if self._phase == "running" and (changed := self._watch.changed()):
+            self._reload_wanted = f"{changed[0]} changed"
+
+    def _show_life(self) -> None:
+        if self._fleet.silent() is None:
+            self._notifier.alive()

@@ -9,6 +9,7 @@ import signal
 import socket
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -178,7 +179,7 @@ def test_reload_takes_the_new_configuration(service: Make, tmp_path: Path) -> No
         running.greet("bye")
         running.kill(signal.SIGHUP)
         running.wait_log("reloaded")
-        assert running.ask()[0] == "bye"
+        wait_for(lambda: running.ask()[0] == "bye")
         go.touch()
         assert connection.receive()[0] == "hello"
     running.wait_log("old workers are done")
@@ -197,6 +198,26 @@ def test_only_a_stop_hurries_those_that_a_reload_has_retired(service: Make) -> N
     running.kill(signal.SIGTERM)
     assert running.ended() == 0
     assert "old workers are done" not in running.log()
+
+
+@pytest.mark.parametrize("from_systemd", [True, False])
+def test_a_stop_hurries_at_once_where_the_socket_goes_with_us(service: Make, from_systemd: bool) -> None:
+    """Where systemd keeps it, new connections wait there, and open ones have a while for their next message."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        running = service(
+            greeting="stays",
+            options={"workers": 1, "drain_timeout": 600, "socket": f"inet:{port}@127.0.0.1"},
+            passed=[listening] if from_systemd else [],
+            timing=replace(QUICK, linger=1.0),
+        )
+        if not from_systemd:
+            listening.close()
+        running.start()
+        began = time.monotonic()
+        running.kill(signal.SIGTERM)
+        assert running.ended() == 0
+    assert (time.monotonic() - began >= 1.0) is from_systemd
 
 
 def test_reload_changes_sockets_and_workers(service: Make, tmp_path: Path) -> None:
@@ -270,7 +291,9 @@ def test_a_changed_file_reloads(service: Make) -> None:
     running = service().start()
     running.greet("changed")
     running.wait_log("reloaded")
-    assert running.ask()[0] == "changed"
+    wait_for(
+        lambda: running.ask()[0] == "changed"
+    )  # the old workers accept until they have read their orders
     assert "greeting changed" in running.log()
 
 

@@ -1,0 +1,23 @@
+"""The machine's first process: furnishes it and runs the tests, with the arguments that are given to pytest.
+
+``python -m tests.pipeline --shell`` opens a shell there instead; ``--shell COMMAND…`` runs that.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tests.pipeline.machine import furnish, run
+
+
+def main(arguments: list[str]) -> int:
+    """The exit status of what was run."""
+    furnish()
+    if arguments[:1] == ["--shell"]:
+        return run(arguments[1:] or [os.environ.get("SHELL", "/bin/bash")])
+    return run([sys.executable, "-m", "pytest", "tests/pipeline", *arguments])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

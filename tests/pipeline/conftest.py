@@ -1,0 +1,19 @@
+"""What the tests of the pipeline share; they run on the machine that script/test-pipeline makes, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.pipeline.machine import inside
+from tests.pipeline.server import Server
+
+collect_ignore_glob = [] if inside() else ["*"]
+
+
+@pytest.fixture(scope="module", params=["A", "B"])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The whole server, once a module and layout."""
+    with Server(request.param) as running:
+        yield running

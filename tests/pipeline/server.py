@@ -1,0 +1,122 @@
+"""The whole server in one of its layouts, with the world around it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.harness.certificate import certificate
+from tests.harness.keys import KeyPair, ed25519_key, rsa_key
+from tests.harness.process import Process
+from tests.harness.waiting import wait_for
+from tests.pipeline.machine import rewrite
+from tests.pipeline.servers import amavis
+from tests.pipeline.servers.dns import HOSTED, OUTSIDE, name_server, zone
+from tests.pipeline.servers.dovecot import dovecot
+from tests.pipeline.servers.gatepost import Gatepost
+from tests.pipeline.servers.mariadb import MariaDb
+from tests.pipeline.servers.mx import Mx
+from tests.pipeline.servers.outside import Outside
+
+ANNA, BERT, CARLA, DORA = "anna@example.nl", "bert@example.nl", "carla@example2.nl", "dora@nokey.nl"
+MANY = tuple(f"user{number:02}@example.nl" for number in range(50))
+USERS = (ANNA, BERT, CARLA, DORA, *MANY)
+ALIASES = {"info@example.nl": ANNA}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the content filter stands, and which files and changes that takes."""
+
+    name: str
+    postfix: str
+    changes: Mapping[str, str]
+    without: Sequence[str] = ()
+
+
+LAYOUTS = {
+    "A": Layout("A", "filtered", {}),
+    "B": Layout(
+        "B",
+        "proxied",
+        {"    #verify_local: no     # yes behind smtpd_proxy_filter\n": "    verify_local: yes\n"},
+        ["dmarc-stamp"],
+    ),
+}
+
+
+class Server:
+    """Everything, as a context manager; parts may be stopped and started within.
+
+    ``gatepost`` holds our daemons by name, ``amavis``, ``dns``, ``mariadb`` and ``dovecot``
+    are processes, ``mx`` is the Postfix under test, ``outside`` the one of the world, and
+    ``theirs`` are the keys of example.org.
+    """
+
+    def __init__(self, layout: str) -> None:
+        self.layout = LAYOUTS[layout]
+        self.directory = Path("/run/pipeline")
+        self.theirs: tuple[KeyPair, ...] = (rsa_key(OUTSIDE.domain), ed25519_key(OUTSIDE.domain))
+        self._running = ExitStack()
+
+    def __enter__(self) -> Self:
+        _tidy(self.directory)
+        with ExitStack() as starting:
+            pem = certificate(rewrite("/etc/ssl/mail.pem", "", mode=0o600))
+            self.gatepost = Gatepost(self.directory, self.layout.changes, self.layout.without)
+            keys = self.gatepost.keys | {key.name: key.record for key in self.theirs}
+            self.dns: Process = starting.enter_context(name_server(self.directory, zone(keys)))
+            self.mariadb = MariaDb(self.directory)
+            self.mariadb.install()
+            starting.enter_context(self.mariadb)
+            self.mariadb.fill(HOSTED, USERS, ALIASES)
+            self.mx = Mx(self.layout.postfix, pem)
+            self.mx.furnish()
+            self.dovecot: Process = starting.enter_context(dovecot(self.directory, pem))
+            amavis.furnish()
+            self.amavis: Process = starting.enter_context(amavis.Amavis(self.directory))
+            for daemon in self.gatepost.daemons.values():
+                starting.enter_context(daemon)
+            starting.enter_context(self.mx.process)
+            self.outside = Outside(self.directory)
+            for peer in self.outside.peers:
+                starting.enter_context(peer)
+            starting.enter_context(self.outside)
+            self._running = starting.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running.close()
+
+    def queue(self) -> list[dict[str, Any]]:
+        """What is in the server's queue, as ``postqueue -j`` tells it."""
+        done = subprocess.run(["postqueue", "-j"], capture_output=True, text=True, check=True)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def wait_until_idle(self, timeout: float = 60.0) -> None:
+        """Wait until the server's queue is empty."""
+        wait_for(lambda: not self.queue(), "an empty queue", timeout)
+
+
+def _tidy(directory: Path) -> None:
+    """Take away what a server before this one has left: the machine is the same."""
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    for path in (
+        *("/var/lib/mysql", "/var/spool/postfix", "/var/lib/postfix", "/var/log", "/var/lib/amavis"),
+        *("/var/mail/vhosts", "/var/lib/gatepost", "/run/dovecot"),
+    ):
+        for each in Path(path).glob("*"):
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each)
+            else:
+                each.unlink()

@@ -1,0 +1,1 @@
+"""The targets. Each module is one; its name is the target's."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import asyncio
 
-import dns.message
 import dns.rcode
 
 from gatepost.dns.answer import Outcome
+from gatepost.dns.plain import read_plain
 from gatepost.dns.response import AliasError, Response, read
 from gatepost.dns.servers import Server, Servers
 from gatepost.dns.transport import over_tcp, over_udp
@@ -67,7 +67,7 @@ class Client:
             share = left * weight / sum(each for _, each in tries)
             del tries[0]
             try:
-                response = read(await _exchange(server, question, share), question.name, question.rdtype)
+                response = await _exchange(server, question, share)
             except TimeoutError:
                 self._servers.silent(server)
                 silence = f"no answer from {server}"
@@ -86,10 +86,10 @@ class Client:
         return refusal or Response(Outcome.TIMEOUT, detail=silence or "no time left to ask")
 
 
-async def _exchange(server: Server, question: Question, seconds: float) -> dns.message.Message:
+async def _exchange(server: Server, question: Question, seconds: float) -> Response:
     """Ask one server once: over TCP where the answer is too long for UDP, without EDNS where it has none.
 
-    Raises what the transports raise, and MalformedAnswerError.
+    Raises what the transports raise, MalformedAnswerError, and AliasError.
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
@@ -99,7 +99,10 @@ async def _exchange(server: Server, question: Question, seconds: float) -> dns.m
             packet = await over_tcp(server, question, until - loop.time(), edns=edns)
             if is_truncated(packet):
                 raise MalformedAnswerError("truncated over TCP too")
+        plain = read_plain(packet, question)
+        if plain is not None:
+            return plain
         message = decode(packet)
         if message.rcode() not in _NO_EDNS:
             break
-    return message
+    return read(message, question.name, question.rdtype)

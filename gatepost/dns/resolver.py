@@ -16,7 +16,7 @@ from gatepost.dns.budget import Budget
 from gatepost.dns.cache import Cache, Key
 from gatepost.dns.client import Client
 from gatepost.dns.outage import Outage
-from gatepost.dns.response import RECORD_TYPES, AliasError, extend
+from gatepost.dns.response import LONGEST_TTL, RECORD_TYPES, AliasError, extend
 from gatepost.dns.servers import RESOLV_CONF, Servers, SystemServers, server
 from gatepost.dns.wire import Question
 from gatepost.dns.zone import Zone
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from gatepost.config.sections import Dns
 
 _TYPES = {name: dns.rdatatype.from_text(name) for name in RECORD_TYPES}
-_LONGEST_TTL = 0x7FFFFFFF
 
 
 class Observer(Protocol):
@@ -171,7 +170,7 @@ class Resolver:
     async def _resolve(self, name: dns.name.Name, rdtype: str, deadline: float) -> tuple[Answer, float]:
         """Follow CNAMEs through zone file and servers; gives the answer and its TTL, or raises AliasError."""
         chain = [name]
-        ttl = _LONGEST_TTL
+        ttl = LONGEST_TTL
         authentic = True
         while True:
             if self._zone is not None:

@@ -24,6 +24,9 @@ MAX_ALIASES = 8
 RECORD_TYPES = ("TXT", "A", "AAAA", "MX", "PTR", "CNAME")
 """The types that can be asked for."""
 
+LONGEST_TTL = 0x7FFFFFFF
+"""Seconds (RFC 2181 §8)."""
+
 Section = list[dns.rrset.RRset]
 
 
@@ -79,7 +82,7 @@ def read(message: dns.message.Message, name: dns.name.Name, rdtype: dns.rdatatyp
         return Response(Outcome.SERVFAIL, detail=dns.rcode.to_text(rcode))
 
     chain = [name]
-    ttl = 0x7FFFFFFF
+    ttl = LONGEST_TTL
     found = _find(message.answer, name, rdtype)
     while not found:
         cnames = _find(message.answer, chain[-1], dns.rdatatype.CNAME)

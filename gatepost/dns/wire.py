@@ -24,6 +24,7 @@ MAX_RECORDS = 1000
 """Records of the longest answer that is read: thousands would hold up all other mail for a tenth of a second."""
 
 _HEADER = struct.Struct("!6H")
+HEADER_SIZE = _HEADER.size
 _RECURSION_AND_AD = int(dns.flags.RD | dns.flags.AD)
 _RESPONSE_AND_OPCODE = 0xF800
 _RESPONSE = 0x8000
@@ -38,14 +39,14 @@ class MalformedAnswerError(Exception):
 
 
 class Question:
-    """One name and record type of class IN, as sent to servers."""
+    """One name and record type of class IN, as sent to servers. ``wire`` is it as octets, in lower case."""
 
-    __slots__ = ("_wire", "name", "rdtype")
+    __slots__ = ("name", "rdtype", "wire")
 
     def __init__(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> None:
         self.name = name
         self.rdtype = rdtype
-        self._wire = name.to_digestable() + struct.pack("!HH", rdtype, _CLASS_IN)
+        self.wire = name.to_digestable() + struct.pack("!HH", rdtype, _CLASS_IN)
 
     def packet(self, ident: int, *, edns: bool = True) -> bytes:
         """The query with the id *ident*.
@@ -54,7 +55,7 @@ class Question:
         DNSSEC's records, which the DO bit would bring along.
         """
         header = _HEADER.pack(ident, _RECURSION_AND_AD, 1, 0, 0, 1 if edns else 0)
-        return header + self._wire + _OPT if edns else header + self._wire
+        return header + self.wire + _OPT if edns else header + self.wire
 
     def answered_by(self, ident: int, packet: bytes) -> bool:
         """Whether *packet* is a response to this very question under *ident* (RFC 5452 §9.1).
@@ -70,8 +71,8 @@ class Question:
         if questions == 0:
             return flags & _RCODE not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
         # Servers may answer in other case. Length octets and type codes lie below the letters.
-        end = _HEADER.size + len(self._wire)
-        return questions == 1 and packet[_HEADER.size : end].lower() == self._wire
+        end = _HEADER.size + len(self.wire)
+        return questions == 1 and packet[_HEADER.size : end].lower() == self.wire
 
 
 def is_truncated(packet: bytes) -> bool:

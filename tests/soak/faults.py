@@ -295,7 +295,7 @@ class Faults:
 
     def the_clock_stepped_forward(self) -> None:
         """By some hours."""
-        self._step(self._site.clock.offset + self.random.uniform(0, STEP))
+        self._step(min(STEP, self._site.clock.offset + self.random.uniform(STEP / 4, STEP)))
 
     def the_clock_stepped_back(self) -> None:
         """To the time of the host."""

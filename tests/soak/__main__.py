@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -32,6 +33,7 @@ def main() -> int:
     if reason := unavailable():
         sys.stderr.write(f"script/soak: {reason}\n")
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is stopped
     teller = Teller()
     with tempfile.TemporaryDirectory(prefix="gatepost-soak-") as place:
         directory = Path(place)

@@ -38,6 +38,8 @@ class Books:
         self.outcomes: dict[str, Counter[str]] = {}
         self.discrepancies: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
+        self.latest = ""
+        """The discrepancy that was found last."""
 
     @property
     def sent(self) -> int:
@@ -123,6 +125,7 @@ class Books:
 
     def _report(self, what: str, detail: str) -> None:
         self.discrepancies[what] += 1
+        self.latest = f"{what}: {detail}"
         examples = self.examples.setdefault(what, [])
         if len(examples) < _SHOWN:
             examples.append(detail)

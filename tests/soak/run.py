@@ -147,7 +147,7 @@ class Soak:
     def _say(self, traffic: Traffic, what: str) -> None:
         self._tell(
             f"sent={self._books.sent} open={self._books.open} waiting={traffic.waiting} "
-            f"discrepancies={sum(self._books.discrepancies.values())} last={what!r}"
+            f"discrepancies={sum(self._books.discrepancies.values())} last={what!r} {self._books.latest[:200]}"
         )
 
     def _judge(self) -> None:

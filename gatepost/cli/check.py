@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gatepost.authres.secret import look
 from gatepost.cli.options import add_config
+from gatepost.cli.outlook import outlook
 from gatepost.cli.prepare import prepare
 from gatepost.cli.status import CONFIGURATION, FINE, NOT_IN_ORDER
 from gatepost.cli.terminal import styled, table
@@ -62,7 +63,8 @@ def main(arguments: argparse.Namespace) -> int:
     except ConfigError as error:
         problems = error.problems
     else:
-        config, warnings = loaded.config, loaded.warnings
+        config = loaded.config
+        warnings = (*loaded.warnings, *outlook(loaded))
         problems = tuple(_unprepared(loaded))
     findings: list[Finding] | None = None
     if config is not None and _asks_postfix(arguments):

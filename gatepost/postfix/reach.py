@@ -47,6 +47,16 @@ class Reacher:
             return Obstacle(False, text, f"socket: {line} (gatepost.yaml)")
         return None
 
+    def can_read(self, path: str) -> bool:
+        """Whether the user can read the file at *path*; True as well where there is none, or where we may not look."""
+        try:
+            real = os.path.realpath(path)
+            if not all(self._may(os.stat(directory), stat.S_IXUSR) for directory in _parents(real)):
+                return False
+            return self._may(os.stat(real), stat.S_IRUSR)
+        except OSError:
+            return True
+
     def _may(self, status: os.stat_result, bit: int) -> bool:
         """Whether a permission, given as that of the owner, is the user's."""
         if status.st_uid == self.uid:

@@ -17,54 +17,35 @@ from gatepost.importing.take_over import PEERS
 TARGET = Path(__file__).parents[1] / "docs" / "migration.md"
 
 HEAD = """\
-# Coming from OpenDKIM, OpenDMARC, policyd-spf or postgrey
+# What becomes of each option of the peers
 
-`gatepost import` turns their configuration into ours. It prints a part of
-`gatepost.yaml`, each line with the place that it comes from, and tells on
-standard error what became of every other line. Nothing of theirs is changed.
+`gatepost import` turns the configuration of OpenDKIM, OpenDMARC, policyd-spf and
+postgrey into ours. It prints a part of `gatepost.yaml`, each line with the place that it
+comes from, and tells on standard error what became of every other line. Nothing of theirs
+is changed.
 
-    gatepost import opendkim /etc/opendkim-verify.conf /etc/opendkim-sign.conf
-    gatepost import opendkim /etc/opendkim.conf /etc/default/opendkim
-    gatepost import opendmarc /etc/opendmarc.conf /etc/opendmarc-stamp.conf
-    gatepost import policyd-spf /etc/postfix-policyd-spf-python/policyd-spf.conf
-    gatepost import postgrey /etc/default/postgrey
+```sh
+gatepost import opendkim /etc/opendkim-verify.conf /etc/opendkim-sign.conf
+gatepost import opendkim /etc/opendkim.conf /etc/default/opendkim
+gatepost import opendmarc /etc/opendmarc.conf /etc/opendmarc-stamp.conf
+gatepost import policyd-spf /etc/postfix-policyd-spf-python/policyd-spf.conf
+gatepost import postgrey /etc/default/postgrey
+```
 
 Several files are several instances. A file of `/etc/default` completes the one
 before it. `--output FILE` writes the configuration to a new file, `--json` gives
 all as one object. The exit status is 1 where a line was not understood.
 
-Step by step:
+Tables stay where they are: KeyTable, SigningTable, dkim-filter's KeyList and postgrey's
+whitelists are read as they are. Their Berkeley, SQL and LDAP forms are not: write the rows
+to a text file. The name of a host in InternalHosts is not carried over: addresses cannot be
+claimed, names can. What is not said is ours: where a default of ours is another one than
+theirs, the report says so under "Works otherwise".
 
-1. Import each daemon, and put the parts into one `gatepost.yaml`: what stands
-   above `daemons:` once, all daemons below it.
-2. `gatepost check` names what does not fit.
-3. Stop the old daemon and start ours: the sockets are the same, save where the
-   report says "To do". Do it daemon by daemon; while OpenDKIM or policyd-spf
-   still write results that dmarc shall use, `believe_unsealed_from: [127.0.0.1]`.
-
-## What is different
-
-- **Tables stay where they are.** KeyTable, SigningTable, dkim-filter's KeyList and
-  postgrey's whitelists are read as they are. Their Berkeley, SQL and LDAP forms
-  are not: write the rows to a text file.
-- **One instance that signs and verifies becomes two daemons**, each on a socket of
-  its own. Postfix gets both: `smtpd_milters = VERIFY, SIGN`.
-- **Results are believed by their seal**, not by the name on them
-  ([trust.md](trust.md)). TrustedAuthservIDs and the order of header fields no
-  longer matter.
-- **A stamp daemon stamps 127.0.0.1.** An IgnoreHosts list with that address in it
-  made OpenDMARC's do nothing behind a content filter.
-- **Every matching line of the signing table signs**, as with MultipleSignatures.
-- **The name of a host in InternalHosts is not carried over**: addresses cannot be
-  claimed, names can. The report names each.
-- **policyd-spf's `TestOnly = 0` means a test.** Who has it refuses nothing today; it
-  becomes `dry_run: yes`.
-- **What greylisting remembers begins anew.** With `dry_run: yes` for some days, beside
-  postgrey, it learns who is known before it makes anybody wait.
-- **What is not said is ours.** Where a default of ours is another one than theirs, the
-  report says so under "Works otherwise".
-
-## What becomes of each option
+How to move, step by step: [OpenDKIM](howto/from-opendkim.md),
+[OpenDMARC](howto/from-opendmarc.md), [policyd-spf](howto/from-policyd-spf.md),
+[postgrey](howto/from-postgrey.md), [rspamd's signing](howto/from-rspamd-signing.md). What
+works otherwise, and why: [peers.md](peers.md).
 
 An option that is switched off (`no`, `false`, `0`) is never missed.
 """
@@ -86,7 +67,7 @@ def page() -> str:
     """The whole page."""
     parts = [HEAD]
     for peer, catalogue in PEERS.items():
-        parts.append(f"### {peer}\n")
+        parts.append(f"## {peer}\n")
         parts += _tables(catalogue)
     parts.append(f"This page is made from the program by `script/{Path(__file__).name}`.\n")
     return "\n".join(parts)

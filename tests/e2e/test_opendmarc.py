@@ -1,6 +1,6 @@
 """The real OpenDMARC beside dmarc-enforce, on the same results: where they agree, and where not, on purpose.
 
-What differs is listed in docs/dmarc.md, with the reason.
+What differs is listed in docs/peers.md, with the reason.
 """
 
 from __future__ import annotations

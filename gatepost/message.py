@@ -6,6 +6,7 @@ Nothing here is parsed or decoded: DKIM signs octets, and a field that was
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,6 +20,27 @@ class HeaderField(NamedTuple):
 
     name: bytes
     value: bytes
+
+
+Places = Mapping[bytes, Sequence[int]]
+"""Where the fields of a header stand: by name in lower case, their positions from the top."""
+
+
+def places_of(headers: Iterable[HeaderField]) -> Places:
+    """Find out where the fields of each name stand.
+
+    White space in front of the colon is no part of the name (RFC 5322 §4.5), and hides no field.
+    """
+    places: dict[bytes, list[int]] = {}
+    for place, (name, _) in enumerate(headers):
+        key = name.lower()
+        if key[-1:] in b" \t":
+            key = key.rstrip(b" \t")
+        if key in places:
+            places[key].append(place)
+        else:
+            places[key] = [place]
+    return places
 
 
 @dataclass(slots=True)
@@ -61,10 +83,15 @@ class Message:
     envelope: Envelope
     headers: list[HeaderField]
     oversized: str = ""
+    _places: Places | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def places(self) -> Places:
+        """Where the fields of each name stand. Found out once: the header is complete."""
+        if self._places is None:
+            self._places = places_of(self.headers)
+        return self._places
 
     def values(self, name: bytes) -> list[bytes]:
-        """The values of all fields called *name* (lower case), topmost first.
-
-        White space in front of the colon (RFC 5322 §4.5) hides no field.
-        """
-        return [value for field_name, value in self.headers if field_name.rstrip(b" \t").lower() == name]
+        """The values of all fields called *name* (lower case), topmost first."""
+        return [self.headers[place].value for place in self.places.get(name, ())]

@@ -120,7 +120,7 @@ class _Verifying:
         self._skipped = self._why_not(local=inside or bool(envelope.login))
         self._check: SignatureCheck | None = None
         if not self._skipped:
-            self._check = tools.verifier.check(message.headers, self._now)
+            self._check = tools.verifier.check(message.headers, self._now, message.places)
 
     def _why_not(self, local: bool) -> str:
         """Why the signatures of this message are not looked at; "" where they are."""
@@ -190,7 +190,8 @@ class _Verifying:
         tools = self._tools
         value = format_value(tools.authserv_id, authres_results(results))
         if self._daemon.settings.seal:
-            value = tools.sealer.seal(value, message_subject(self._message.headers), self._now)
+            subject = message_subject(self._message.headers, self._message.places)
+            value = tools.sealer.seal(value, subject, self._now)
         return value.encode("utf-8")
 
     def _disposition(self, results: Sequence[SignatureResult]) -> Verdict:

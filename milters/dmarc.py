@@ -133,7 +133,7 @@ class _Evaluating:
         if self._evidence.dmarc:
             return "evaluated before"
         try:
-            mailbox = author(_from_fields(message))
+            mailbox = author(message.values(b"from"))
         except AddressError as error:
             self._bad_from = str(error)
             return ""
@@ -146,9 +146,9 @@ class _Evaluating:
         """Begin with what nobody has checked: SPF where the client is to be seen, DKIM by the message itself."""
         # Each has a budget of its own: a failure would become a temporary error where a stranger's signatures
         # could use up SPF's questions, or his MAIL FROM those about keys.
-        verifier, envelope = self._tools.verifier, self._message.envelope
+        verifier, message, envelope = self._tools.verifier, self._message, self._message.envelope
         if self._evidence.dkim is None:
-            self._signatures = verifier.check(self._message.headers, self._now)
+            self._signatures = verifier.check(message.headers, self._now, message.places)
         if self._evidence.spf is None and not self._inside:
             check = Check(
                 verifier.resolver,
@@ -278,7 +278,8 @@ class _Evaluating:
         results.append(authres_result(evaluation, disposition))
         value = format_value(self._tools.authserv_id, results)
         if self._daemon.settings.seal and not self._tools.removes_seals:
-            value = self._tools.sealer.seal(value, message_subject(self._message.headers), self._now)
+            subject = message_subject(self._message.headers, self._message.places)
+            value = self._tools.sealer.seal(value, subject, self._now)
         return value.encode("utf-8")
 
     def _told(
@@ -309,12 +310,3 @@ class _Evaluating:
             action=None if verdict.disposition is Disposition.ACCEPT else word,
         )
         return verdict
-
-
-def _from_fields(message: Message) -> list[bytes]:
-    """The values of all From fields; white space before the colon (RFC 5322 §4.5) hides none."""
-    return [
-        value
-        for name, value in message.headers
-        if name[:1] in (b"F", b"f") and name.rstrip(b" \t").lower() == b"from"
-    ]

@@ -73,20 +73,17 @@ class Border:
         the message before in this session: what one of them wrote a moment ago
         is good at the border too.
         """
-        found = []
-        index = 0
-        for name, value in message.headers:
-            # White space before the colon is obsolete syntax (RFC 5322 §4.5), and no way around us.
-            if name.rstrip(b" \t").lower() == _KEY:
-                index += 1
-                if claims(value, self._ids):
-                    found.append((index, value))
+        found = [
+            (index, value) for index, value in enumerate(message.values(_KEY), 1) if claims(value, self._ids)
+        ]
         if not found:
             return []
         envelope = message.envelope
         subjects = []
         if inside or not first:
-            subjects.append((message_subject(message.headers), math.inf if inside else MOMENT))
+            subjects.append(
+                (message_subject(message.headers, message.places), math.inf if inside else MOMENT)
+            )
         if not inside:
             client_subject = spf_subject(envelope.client_address, envelope.helo, envelope.mail_from)
             subjects.append((client_subject, math.inf))

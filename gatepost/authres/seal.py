@@ -16,11 +16,11 @@ import math
 import re
 import struct
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 
 from gatepost.address.envelope import internal_form
-from gatepost.message import HeaderField
+from gatepost.message import HeaderField, Places, places_of
 
 SPREAD = 300.0
 """Seconds by which the clocks of two hosts may differ: a seal from farther in the future is bad."""
@@ -42,7 +42,7 @@ SEAL_AT_END = re.compile(_SEAL.pattern + rb"\s*")
 # What we add to the results for ourselves: seals, and what an SPF field states (``spf_field``).
 _OUR_COMMENT = re.compile(rb'(?<!\\)\([ \t\r\n]*+gatepost-(?:seal|spf)(?![\w-])[^()\\"]*+\)', re.IGNORECASE)
 _SUBJECT_FIELDS = (b"from", b"date", b"message-id")
-_INITIALS = frozenset((b"F", b"f", b"D", b"d", b"M", b"m"))
+_number = struct.Struct(">Q").pack
 
 
 class Sealer:
@@ -78,7 +78,7 @@ class Sealer:
         return hmac.compare_digest(self._mac(_squeezed(value[:start]), subject, seconds), seal[2])
 
     def _mac(self, value: bytes, subject: bytes, seconds: int) -> bytes:
-        text = b"".join((_LABEL, struct.pack(">QQ", seconds, len(value)), value, subject))
+        text = b"".join((_LABEL, _number(seconds), _number(len(value)), value, subject))
         return urlsafe_b64encode(hmac.digest(self._secret, text, "sha256")[:_MAC_OCTETS])[:22]
 
 
@@ -90,26 +90,24 @@ def without_seal(value: bytes) -> bytes:
     return b"".join([part.rstrip(b" \t\r\n") for part in parts]) + last
 
 
-def message_subject(headers: Iterable[HeaderField]) -> bytes:
+def message_subject(headers: Sequence[HeaderField], places: Places | None = None) -> bytes:
     """Give what DKIM and DMARC results speak of: all From, Date and Message-ID fields.
 
     These survive a content filter; the queue id and the body do not. Each
     field is preceded by its length and each kind by its number, so that no
     text can move from one field to another. Of much text the digest is given:
-    a header may hold hundreds of fields whose seals have to be tried.
+    a header may hold hundreds of fields whose seals have to be tried. *places*
+    are those of *headers*, where they are known already.
     """
-    found: dict[bytes, list[bytes]] = {name: [] for name in _SUBJECT_FIELDS}
-    for name, value in headers:
-        if name[:1] not in _INITIALS:
-            continue
-        fields = found.get(name.lower().rstrip(b" \t"))
-        if fields is not None:
-            squeezed = _squeezed(value)
-            fields.append(struct.pack(">Q", len(squeezed)) + squeezed)
+    if places is None:
+        places = places_of(headers)
     parts = [b"message\0"]
-    for fields in found.values():
-        parts.append(struct.pack(">Q", len(fields)))
-        parts += fields
+    for name in _SUBJECT_FIELDS:
+        fields = places.get(name, ())
+        parts.append(_number(len(fields)))
+        for place in fields:
+            squeezed = _squeezed(headers[place].value)
+            parts += (_number(len(squeezed)), squeezed)
     subject = b"".join(parts)
     if len(subject) > _LONGEST_SUBJECT:
         return b"long message\0" + hashlib.sha256(subject).digest()
@@ -125,7 +123,7 @@ def spf_subject(client_address: str, helo: bytes, mail_from: bytes) -> bytes:
     """
     parts = [b"spf\0"]
     for part in (_canonical_address(client_address), helo.lower(), internal_form(mail_from)):
-        parts += (struct.pack(">Q", len(part)), part)
+        parts += (_number(len(part)), part)
     return b"".join(parts)
 
 
@@ -145,4 +143,6 @@ def _canonical(text: str) -> bytes:
 
 
 def _squeezed(text: bytes) -> bytes:
-    return _RUN.sub(b" ", text).strip(b" ")
+    if b"\x0b" in text or b"\x0c" in text:  # white space to Python, but not here
+        return _RUN.sub(b" ", text).strip(b" ")
+    return b" ".join(text.split())

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from gatepost.message import HeaderField
+from gatepost.message import HeaderField, Places, places_of
 
 _WSP_RUN = re.compile(rb"[ \t]+")
-# White space to Python, but ordinary characters to RFC 5322.
-_ODD_SPACE = re.compile(rb"[\r\x0b\x0c]")
 
 
 def simple(field: HeaderField) -> bytes:
@@ -22,13 +20,14 @@ def simple(field: HeaderField) -> bytes:
 
 def relaxed(field: HeaderField) -> bytes:
     """Name in lower case, value unfolded with runs of white space as one space, and a CRLF (§3.4.2)."""
-    value = field.value
-    if _ODD_SPACE.search(value):
+    name, value = field
+    # White space to Python, but ordinary characters to RFC 5322.
+    if b"\r" in value or b"\x0b" in value or b"\x0c" in value:
         value = value.replace(b"\r\n", b"").replace(b"\n", b"")
         value = _WSP_RUN.sub(b" ", value).strip(b" ")
     else:
         value = b" ".join(value.split())
-    return field.name.lower().rstrip(b" \t") + b":" + value + b"\r\n"
+    return name.lower().rstrip(b" \t") + b":" + value + b"\r\n"
 
 
 HEADER_CANONICALIZATIONS = {"simple": simple, "relaxed": relaxed}
@@ -37,13 +36,11 @@ HEADER_CANONICALIZATIONS = {"simple": simple, "relaxed": relaxed}
 class HeaderIndex:
     """A header's fields by name, each canonicalised at most once however many signatures name it."""
 
-    def __init__(self, headers: Sequence[HeaderField]) -> None:
+    def __init__(self, headers: Sequence[HeaderField], places: Places | None = None) -> None:
+        """*places* are those of *headers*, where they are known already."""
         self._headers = headers
-        self._places: dict[bytes, list[int]] = {}
-        for place, (name, _) in enumerate(headers):
-            # White space in front of the colon is no part of the name (RFC 5322 §4.5), and hides no field.
-            self._places.setdefault(name.rstrip(b" \t").lower(), []).append(place)
-        self._done: dict[tuple[str, int], bytes] = {}
+        self._places = places_of(headers) if places is None else places
+        self._done: dict[str, dict[int, bytes]] = {}
 
     def count(self, name: bytes) -> int:
         """How many fields are called *name* (lower case)."""
@@ -56,6 +53,7 @@ class HeaderIndex:
         last instance stands for the null string (§5.4.2).
         """
         canonicalize = HEADER_CANONICALIZATIONS[canonicalization]
+        done = self._done.setdefault(canonicalization, {})
         left: dict[bytes, int] = {}
         for name in names:
             places = self._places.get(name)
@@ -65,17 +63,18 @@ class HeaderIndex:
             if nth < 0:
                 continue
             left[name] = nth
-            key = (canonicalization, places[nth])
-            done = self._done.get(key)
-            if done is None:
-                done = self._done[key] = canonicalize(self._headers[places[nth]])
-            yield done
+            place = places[nth]
+            if place not in done:
+                done[place] = canonicalize(self._headers[place])
+            yield done[place]
 
 
 def without_b(value: bytes) -> bytes:
     """A DKIM-Signature value with the value of b= cut out, all else octet for octet (§3.7)."""
     parts = value.split(b";")
     for place, part in enumerate(parts):
+        if part.lstrip()[:1] != b"b":
+            continue
         name, equals, _ = part.partition(b"=")
         if equals and name.strip() == b"b":
             parts[place] = name + equals

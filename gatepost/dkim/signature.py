@@ -6,6 +6,7 @@ import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gatepost.dkim import taglist
 from gatepost.domains import to_ascii
@@ -21,8 +22,18 @@ _HEADER_NAMES = re.compile(rb"[!-9<-~]+(?:[ \t]*:[ \t]*[!-9<-~]+)*")
 _DOMAIN = re.compile(
     r"(?!.{254})[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*"
 )
+_LONGEST_DOMAIN = 4 * 1024  # octets: no name is longer, with UTF-8 and characters that mapping takes out
+_ALGORITHMS = ("rsa-sha256", "ed25519-sha256", "rsa-sha1")
 _ALGORITHM = re.compile(r"[a-z0-9-]{1,40}")
-_DIGITS = re.compile(rb"[0-9]+")
+_CANONICALIZATIONS = {
+    b"relaxed/relaxed": ("relaxed", "relaxed"),
+    b"relaxed/simple": ("relaxed", "simple"),
+    b"simple/relaxed": ("simple", "relaxed"),
+    b"simple/simple": ("simple", "simple"),
+    # The body is simple where nothing is said of it (§3.5, c=).
+    b"relaxed": ("relaxed", "simple"),
+    b"simple": ("simple", "simple"),
+}
 _QUOTED = re.compile(rb"=([0-9A-Fa-f]{2})")
 # "To avoid certain DoS attacks, more than 12 digits may be considered infinite" (§3.5, x=).
 FOREVER = 10**12
@@ -90,12 +101,17 @@ def _tell(tags: dict[bytes, bytes]) -> tuple[str, str, str]:
     return (
         _domain(tags.get(b"d", b"")),
         _domain(tags.get(b"s", b"")),
-        algorithm if _ALGORITHM.fullmatch(algorithm) else "",
+        algorithm if algorithm in _ALGORITHMS or _ALGORITHM.fullmatch(algorithm) else "",
     )
 
 
 def _domain(value: bytes) -> str:
     """A domain or selector as A-labels in lower case; "" for what is none."""
+    return _read_domain(value) if len(value) <= _LONGEST_DOMAIN else ""
+
+
+@lru_cache(maxsize=1024)
+def _read_domain(value: bytes) -> str:
     try:
         text = value.decode("ascii").lower() if value.isascii() else to_ascii(value.decode("utf-8"))
     except ValueError:
@@ -113,7 +129,7 @@ def _build(tags: dict[bytes, bytes], domain: str, selector: str, algorithm: str)
         raise ValueError("d= is no domain")
     if not selector:
         raise ValueError("s= is no selector")
-    if algorithm not in ("rsa-sha256", "ed25519-sha256", "rsa-sha1"):
+    if algorithm not in _ALGORITHMS:
         raise ValueError("unknown algorithm")
     if b"q" in tags and b"dns/txt" not in [method.strip().lower() for method in tags[b"q"].split(b":")]:
         raise ValueError("unknown query method")
@@ -152,12 +168,10 @@ def _base64(value: bytes, tag: str) -> bytes:
 
 
 def _canonicalizations(value: bytes) -> tuple[str, str]:
-    header, slash, body = value.decode("latin-1").lower().partition("/")
-    # "c=relaxed" leaves the body simple (§3.5, c=).
-    body = body if slash else "simple"
-    if header not in ("simple", "relaxed") or body not in ("simple", "relaxed"):
+    forms = _CANONICALIZATIONS.get(value.lower())
+    if forms is None:
         raise ValueError("unknown canonicalization")
-    return header, body
+    return forms
 
 
 def _identity(value: bytes | None, domain: str) -> tuple[str, str]:
@@ -175,6 +189,11 @@ def _identity(value: bytes | None, domain: str) -> tuple[str, str]:
 
 
 def _signed(value: bytes) -> tuple[bytes, ...]:
+    # What a mail program or a provider signs is always the same.
+    return _read_short_list(value) if len(value) <= 512 else _read_list(value)
+
+
+def _read_list(value: bytes) -> tuple[bytes, ...]:
     if value.count(b":") >= MAX_SIGNED_FIELDS:
         raise ValueError(f"h= names more than {MAX_SIGNED_FIELDS} fields")
     if not _HEADER_NAMES.fullmatch(value):
@@ -185,11 +204,14 @@ def _signed(value: bytes) -> tuple[bytes, ...]:
     return names
 
 
+_read_short_list = lru_cache(maxsize=512)(_read_list)
+
+
 def _number(tags: dict[bytes, bytes], name: bytes) -> int | None:
     value = tags.get(name)
     if value is None:
         return None
-    if not _DIGITS.fullmatch(value):
+    if not value.isdigit():
         raise ValueError(f"{name.decode()}= is no number")
     return int(value) if len(value) <= 12 else FOREVER
 
@@ -198,6 +220,6 @@ def _length(tags: dict[bytes, bytes]) -> int | None:
     value = tags.get(b"l")
     if value is None:
         return None
-    if not _DIGITS.fullmatch(value) or len(value) > 76:
+    if not value.isdigit() or len(value) > 76:
         raise ValueError("l= is no number")
     return int(value)

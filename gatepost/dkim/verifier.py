@@ -13,7 +13,7 @@ from gatepost.dns.answer import Answer
 from gatepost.dns.budget import Budget
 from gatepost.dns.resolver import Resolver
 from gatepost.later import Later
-from gatepost.message import HeaderField
+from gatepost.message import HeaderField, Places
 
 _KEYS_KEPT = 4096
 """Key records that are kept as read: reading one costs more than verifying with it."""
@@ -28,9 +28,14 @@ class Verifier:
         self.new_budget = new_budget
         self.parse_record = lru_cache(maxsize=_KEYS_KEPT)(parse_record)
 
-    def check(self, headers: Sequence[HeaderField], now: float) -> SignatureCheck:
-        """Begin with a message, at *now* (seconds since 1970). Runs on the event loop."""
-        return SignatureCheck(self, Verification(headers, self.policy, now))
+    def check(
+        self, headers: Sequence[HeaderField], now: float, places: Places | None = None
+    ) -> SignatureCheck:
+        """Begin with a message, at *now* (seconds since 1970). Runs on the event loop.
+
+        *places* are those of *headers*, where they are known already.
+        """
+        return SignatureCheck(self, Verification(headers, self.policy, now, places))
 
 
 class SignatureCheck:

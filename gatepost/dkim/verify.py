@@ -27,8 +27,9 @@ from gatepost.dkim.record import KeyProblem, KeyRecord
 from gatepost.dkim.result import Cause, SignatureResult, Verdict
 from gatepost.dkim.signature import Signature, SignatureError, parse_signature
 from gatepost.dns.answer import Answer, Outcome
-from gatepost.message import HeaderField
+from gatepost.message import HeaderField, Places, places_of
 
+_FIELD_NAME = b"dkim-signature"
 _PKCS1 = PKCS1v15()
 _SHA256 = Prehashed(SHA256())
 
@@ -73,20 +74,27 @@ class _Candidate:
 class Verification:
     """The signatures of one message.
 
-    ``headers`` is the whole header as it came; ``now`` is the time in seconds
-    since 1970. ``count`` is the number of DKIM-Signature fields, of which the
-    topmost ``policy.max_signatures`` are judged.
+    ``headers`` is the whole header as it came, ``places`` are those of its
+    fields where they are known already; ``now`` is the time in seconds since
+    1970. ``count`` is the number of DKIM-Signature fields, of which the topmost
+    ``policy.max_signatures`` are judged.
     """
 
-    def __init__(self, headers: Sequence[HeaderField], policy: Policy, now: float) -> None:
+    def __init__(
+        self, headers: Sequence[HeaderField], policy: Policy, now: float, places: Places | None = None
+    ) -> None:
         self._policy = policy
         self._now = now
-        fields = [field for field in headers if field.name.lower() == b"dkim-signature"]
+        if places is None:
+            places = places_of(headers)
+        fields = [headers[place] for place in places.get(_FIELD_NAME, ())]
+        # With white space in front of the colon, it is none that a signer made.
+        fields = [field for field in fields if len(field.name) == len(_FIELD_NAME)]
         self.count = len(fields)
         self._hasher = BodyHasher()
         if not fields:
             return
-        self._index = HeaderIndex(headers)
+        self._index = HeaderIndex(headers, places)
         self._settled: list[SignatureResult | _Candidate] = [
             self._admit(field) for field in fields[: policy.max_signatures]
         ]

@@ -128,12 +128,10 @@ class SpfHandler:
         """What is to be checked: HELO, and MAIL FROM unless it is empty."""
         helo, sender = _octets(request.helo), _octets(request.sender)
 
-        def check(mail_from: bytes) -> Check:
+        def check(mail_from: bytes, budget: Budget) -> Check:
             return Check(
                 self._tools.resolver,
-                # Each has its own: what a stranger's HELO costs must not cut short the check of the sender,
-                # whose failure would become a temporary error.
-                self._tools.new_budget(),
+                budget,
                 request.client_address,
                 helo,
                 mail_from,
@@ -141,15 +139,21 @@ class SpfHandler:
             )
 
         book = self._rule_book
+        budget = self._tools.new_budget()
         return (
-            check(b"") if book.checks_helo else None,
-            check(sender) if sender and book.checks_mail_from else None,
+            # Each has its own: what a stranger's HELO costs must not cut short the check of the sender, whose
+            # failure would become a temporary error.
+            check(b"", budget.another()) if book.checks_helo else None,
+            check(sender, budget) if sender and book.checks_mail_from else None,
         )
 
     async def _act_later(
         self, request: Request, key: Hashable, helo: Check | None, mail_from: Check | None
     ) -> str:
-        helo_result, mail_from_result = await asyncio.gather(_finished(helo), _finished(mail_from))
+        if helo is None or mail_from is None:
+            helo_result, mail_from_result = await _finished(helo), await _finished(mail_from)
+        else:
+            helo_result, mail_from_result = await asyncio.gather(helo.finish(), mail_from.finish())
         action = self._act(request, self._checked(request, key, helo_result, mail_from_result))
         return action if isinstance(action, str) else await action
 
@@ -277,7 +281,7 @@ class SpfHandler:
 
 
 async def _finished(check: Check | None) -> SpfResult | None:
-    return None if check is None else check.now() or await check.finish()
+    return None if check is None else await check.finish()
 
 
 def _key(request: Request) -> Hashable:

@@ -14,15 +14,25 @@ class Budget:
     """The allowance of one check of a message: ``message_queries`` questions, ``message_timeout`` from its creation.
 
     A question answered from the cache or from a zone file costs nothing; any
-    other costs one, whatever CNAMEs and retries lie behind it.
+    other costs one, whatever CNAMEs and retries lie behind it. Checks with the
+    same ``party`` are of one message, and share its turns
+    (:class:`~gatepost.dns.turns.Turns`).
     """
 
-    __slots__ = ("_clock", "_deadline", "_queries")
+    __slots__ = ("_clock", "_deadline", "_queries", "_settings", "party")
 
     def __init__(self, settings: Dns, clock: Callable[[], float] = time.monotonic) -> None:
+        self.party: object = self
+        self._settings = settings
         self._clock = clock
         self._deadline = clock() + settings.message_timeout
         self._queries = settings.message_queries
+
+    def another(self) -> Budget:
+        """The whole allowance once more, for another check of the same message."""
+        other = Budget(self._settings, self._clock)
+        other.party = self.party
+        return other
 
     @property
     def seconds_left(self) -> float:

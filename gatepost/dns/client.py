@@ -19,12 +19,6 @@ from gatepost.dns.servers import Server, Servers
 from gatepost.dns.transport import over_tcp, over_udp
 from gatepost.dns.wire import MalformedAnswerError, Question, decode, is_truncated
 
-SOCKETS = 1024
-"""Questions asked at a time; each holds one file descriptor. Further ones wait, within their own time.
-
-Many, so that a stranger whose name servers are silent has a hard time keeping the others waiting.
-"""
-
 _ROUNDS = (1, 2)
 # A server that does not know EDNS (RFC 6891 §7).
 _NO_EDNS = (dns.rcode.FORMERR, dns.rcode.NOTIMP)
@@ -33,11 +27,10 @@ _NO_EDNS = (dns.rcode.FORMERR, dns.rcode.NOTIMP)
 class Client:
     """Asks *servers*. It belongs to one event loop."""
 
-    __slots__ = ("_servers", "_slots")
+    __slots__ = ("_servers",)
 
-    def __init__(self, servers: Servers, sockets: int = SOCKETS) -> None:
+    def __init__(self, servers: Servers) -> None:
         self._servers = servers
-        self._slots = asyncio.Semaphore(sockets)
 
     async def ask(self, question: Question, deadline: float) -> Response:
         """Give the answer to *question*, or SERVFAIL or TIMEOUT with its detail.
@@ -45,16 +38,9 @@ class Client:
         *deadline* is in the loop's time.
         """
         try:
-            async with asyncio.timeout_at(deadline):
-                await self._slots.acquire()
-        except TimeoutError:
-            return Response(Outcome.TIMEOUT, detail="too many DNS questions under way")
-        try:
             return await self._ask_in_turn(question, deadline)
         except AliasError as error:
             return Response(Outcome.SERVFAIL, detail=str(error))
-        finally:
-            self._slots.release()
 
     async def _ask_in_turn(self, question: Question, deadline: float) -> Response:
         loop = asyncio.get_running_loop()

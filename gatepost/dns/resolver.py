@@ -18,6 +18,7 @@ from gatepost.dns.client import Client
 from gatepost.dns.outage import Outage
 from gatepost.dns.response import LONGEST_TTL, RECORD_TYPES, AliasError, extend
 from gatepost.dns.servers import RESOLV_CONF, Servers, SystemServers, server
+from gatepost.dns.turns import PLACES, Turn, Turns
 from gatepost.dns.wire import Question
 from gatepost.dns.zone import Zone
 from gatepost.domains import InvalidNameError
@@ -38,6 +39,18 @@ class Observer(Protocol):
         """Note that the cache had an answer, or that it had to be asked for."""
 
 
+class _Flight:
+    """A question that is being asked, or about to be: until ``patience``, in the loop's time."""
+
+    __slots__ = ("patience", "task", "turn")
+
+    task: asyncio.Task[Answer]
+
+    def __init__(self, turn: Turn) -> None:
+        self.turn = turn
+        self.patience = 0.0
+
+
 class Resolver:
     """An asynchronous caching stub resolver. It belongs to one event loop.
 
@@ -56,6 +69,8 @@ class Resolver:
     server follows by itself do not come back to the file. *clock* gives seconds
     for TTLs; waiting goes by the event loop's own clock. *complain* is told, in
     one line, when nobody answers any more, and when somebody does again.
+    *places* is how many questions are under way at a time; further ones wait
+    for their turn (:class:`~gatepost.dns.turns.Turns`), for ``timeout`` at most.
     """
 
     def __init__(
@@ -66,12 +81,14 @@ class Resolver:
         observer: Observer | None = None,
         zone: Zone | None = None,
         complain: Callable[[str], None] | None = None,
+        places: int = PLACES,
     ) -> None:
         self._settings = settings
         self._observer = observer
         self._zone = zone
         self._cache = Cache(settings.cache_size, clock=clock)
-        self._flights: dict[Key, asyncio.Task[Answer]] = {}
+        self._flights: dict[Key, _Flight] = {}
+        self._turns = Turns(places)
         self._closed = False
         self._outage = Outage(complain) if complain is not None else None
         self._trouble = ""
@@ -129,37 +146,47 @@ class Resolver:
         if refusal:
             return Answer(Outcome.TIMEOUT, detail=refusal)
         key = (name.lower().removesuffix("."), rdtype)
+        party = object() if budget is None else budget.party
+        loop = asyncio.get_running_loop()
         flight = self._flights.get(key)
         if flight is None:
-            flight = asyncio.create_task(self._fly(key, parsed))
-            self._flights[key] = flight
-        # Unlike awaiting the task, this cancels it neither with us nor when our own time is over.
-        await asyncio.wait((flight,), timeout=budget.seconds_left if budget is not None else None)
-        if not flight.done():
+            flight = self._flights[key] = _Flight(self._turns.ask(party))
+            flight.task = loop.create_task(self._fly(key, parsed, flight))
+        elif not flight.turn.granted:
+            # Whoever asked first may have to wait for longer than we have to.
+            self._turns.join(flight.turn, party)
+        flight.patience = loop.time() + self._settings.timeout
+        if not await _landed(flight.task, None if budget is None else budget.seconds_left):
             return Answer(Outcome.TIMEOUT, detail="the time for the message's DNS questions is over")
-        if flight.cancelled():
+        if flight.task.cancelled():
             return Answer(Outcome.SERVFAIL, detail="the resolver is closed")
-        return flight.result()
+        return flight.task.result()
 
     async def close(self) -> None:
         """Give up all questions under way; who waits for one gets SERVFAIL, and so does who asks later."""
         self._closed = True
-        flights = list(self._flights.values())
+        flights = [flight.task for flight in self._flights.values()]
         for flight in flights:
             flight.cancel()
         if flights:
             await asyncio.wait(flights)
 
-    async def _fly(self, key: Key, name: dns.name.Name) -> Answer:
+    async def _fly(self, key: Key, name: dns.name.Name, flight: _Flight) -> Answer:
         """Ask, for all who wait; keep the answer."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         try:
-            answer, ttl = await self._resolve(name, key[1], started + self._settings.timeout)
+            while not flight.turn.granted and (left := flight.patience - loop.time()) > 0:
+                await flight.turn.come(left)
+            if flight.turn.granted:
+                answer, ttl = await self._resolve(name, key[1], loop.time() + self._settings.timeout)
+            else:
+                answer, ttl = Answer(Outcome.TIMEOUT, detail="too many DNS questions under way"), 0.0
         except AliasError as error:
             answer, ttl = Answer(Outcome.SERVFAIL, detail=str(error)), 0.0
         finally:
             del self._flights[key]
+            self._turns.give_back(flight.turn)
         self._cache.put(key, answer, ttl)
         if self._outage is not None:
             self._outage.note(answer, nobody=answer.detail == self._trouble != "")
@@ -201,3 +228,23 @@ class Resolver:
         if answer.outcome is Outcome.FOUND:
             return min(ttl, self._settings.max_ttl)
         return min(ttl, self._settings.max_negative_ttl)
+
+
+async def _landed(flight: asyncio.Task[Answer], seconds: float | None) -> bool:
+    """Wait for *flight* for at most *seconds*; gives whether it has ended. It goes on whatever becomes of us."""
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+
+    def wake(_: object = None) -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    flight.add_done_callback(wake)
+    timer = None if seconds is None else loop.call_later(seconds, wake)
+    try:
+        await waiter
+    finally:
+        flight.remove_done_callback(wake)
+        if timer is not None:
+            timer.cancel()
+    return flight.done()

@@ -18,3 +18,10 @@ def test_no_question_after_the_deadline() -> None:
     clock.now += 0.1
     assert "time" in budget.spend()
     assert budget.seconds_left <= 0
+
+
+def test_each_check_of_a_message_has_the_whole_allowance() -> None:
+    first = Budget(settings(message_queries=1), Clock())
+    second = first.another()
+    assert [bool(first.spend()), bool(second.spend()), bool(second.spend())] == [False, False, True]
+    assert first.party is second.party is second.another().party is not Budget(settings()).party

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-import dns.rdatatype
 import pytest
 
-from gatepost.dns import names
 from gatepost.dns.answer import Answer, Outcome
 from gatepost.dns.budget import Budget
-from gatepost.dns.client import Client
 from gatepost.dns.resolver import Resolver
-from gatepost.dns.servers import Servers, server
-from gatepost.dns.wire import Question
 from tests.harness.dns_server import DnsServer, ZoneData
 from tests.unit.dns.support import LOOPS, Clock, run, settings
 
@@ -170,16 +165,61 @@ def test_closing_twice_and_with_nothing_under_way() -> None:
         run(dialogue())
 
 
-def test_sockets_are_bounded_and_waiting_for_one_counts() -> None:
+def test_places_are_bounded_and_nobody_waits_for_one_for_ever() -> None:
     async def dialogue() -> list[str]:
-        client = Client(Servers([server(dns_server.host, dns_server.port)], Clock()), sockets=1)
-        deadline = asyncio.get_running_loop().time() + 0.3
-        questions = [
-            Question(names.parse(name), dns.rdatatype.A) for name in ("a.org", "silent.org", "b.org")
-        ]
-        answers = await asyncio.gather(*(client.ask(question, deadline) for question in questions))
+        resolver = Resolver(settings(dns_server, timeout=0.3), places=1)
+        answers = await asyncio.gather(
+            *(resolver.lookup(name, "A") for name in ("a.org", "silent.org", "b.org"))
+        )
         return [f"{answer.outcome} {answer.detail.split(' ')[0]}" for answer in answers]
 
     with DnsServer(ZONE) as dns_server:
         assert run(dialogue()) == ["found ", "timeout no", "timeout too"]
         assert dns_server.count("b.org") == 0
+
+
+SILENCE: ZoneData = {"example.org": [{"TXT": "x"}], "*": ["TIMEOUT"]}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_silent_servers_keep_nobody_else_waiting(loop: str) -> None:
+    """Thirty messages of a stranger want fifty answers each, and never get one."""
+
+    async def dialogue() -> Answer:
+        resolver = Resolver(settings(dns_server, timeout=60.0), places=80)
+        budgets = [Budget(settings(dns_server)) for _ in range(30)]
+        stranger = [
+            asyncio.create_task(resolver.lookup(f"{n}.{number}.silent.org", "TXT", budget))
+            for number, budget in enumerate(budgets)
+            for n in range(50)
+        ]
+        await asyncio.sleep(0)  # all have asked
+        answer = await resolver.lookup("example.org", "TXT", Budget(settings(dns_server)))
+        assert not any(task.done() for task in stranger)
+        await resolver.close()
+        await asyncio.gather(*stranger)
+        return answer
+
+    with DnsServer(SILENCE) as dns_server:
+        assert run(dialogue(), loop).outcome is Outcome.FOUND
+
+
+def test_a_name_that_a_stranger_waits_to_ask_for_is_asked_for_at_once() -> None:
+    async def dialogue() -> tuple[Answer, Answer]:
+        resolver = Resolver(settings(dns_server, timeout=60.0), places=40)
+        budget = Budget(settings(dns_server))
+        names = [f"{n}.silent.org" for n in range(50)]
+        silent = [asyncio.create_task(resolver.lookup(name, "TXT", budget)) for name in names]
+        waiting = asyncio.create_task(resolver.lookup("example.org", "TXT", budget))
+        await asyncio.sleep(0)
+        assert not dns_server.count("example.org")
+        answer = await resolver.lookup("example.org", "TXT", Budget(settings(dns_server)))
+        both = answer, await waiting
+        assert not any(task.done() for task in silent)
+        await resolver.close()
+        await asyncio.gather(*silent)
+        return both
+
+    with DnsServer(SILENCE) as dns_server:
+        assert {answer.outcome for answer in run(dialogue())} == {Outcome.FOUND}
+        assert dns_server.count("example.org") == 1

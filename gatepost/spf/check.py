@@ -52,7 +52,6 @@ class Check:
         self._traced = traced
         self._known: dict[Question, Answer] = {}
         self._asked: dict[Question, asyncio.Task[Answer]] = {}
-        self._missing: Missing | None = None
         self._terms = self._rounds = 0
         self._result: SpfResult | None = None
         self._identity = identity_of(mail_from)
@@ -66,14 +65,12 @@ class Check:
             self._result = self._nothing(Verdict.NONE, str(error))
             return
         self._subject = Subject(client, sender, receiver, time.time())
+        # Every evaluation begins with the record of the identity's own domain (RFC 7208 §4.4).
+        self._missing = Missing((sender.domain, "TXT"), (), 0)
 
     def now(self) -> SpfResult | None:
         """Evaluate with the answers that are at hand. None means that ``finish`` has to be awaited."""
-        if self._result is None:
-            if self._missing is None and self._answer(self._subject.sender.domain, "TXT") is None:
-                # Every evaluation begins with this (RFC 7208 §4.4): there is nothing to evaluate yet.
-                self._missing = Missing((self._subject.sender.domain, "TXT"), (), 0)
-                return None
+        if self._result is None and self._answer(*self._missing.needed) is not None:
             self.trace = Trace() if self._traced else None
             outcome = evaluate(self._subject, self._answer, self.trace)
             if isinstance(outcome, SpfResult):
@@ -87,7 +84,6 @@ class Check:
         """Look up what is missing, and evaluate again, until there is a result."""
         try:
             while (result := self.now()) is None:
-                assert self._missing is not None
                 await self._look_up(self._missing)
             return result
         finally:
@@ -107,10 +103,13 @@ class Check:
 
     async def _look_up(self, missing: Missing) -> None:
         """Wait for what is needed; what is foreseen is asked for, but not waited for."""
-        for question in (missing.needed, *missing.foreseen):
+        for question in missing.foreseen:
             if question not in self._asked:
                 self._asked[question] = asyncio.create_task(self._resolver.lookup(*question, self._budget))
-        self._known[missing.needed] = await self._asked[missing.needed]
+        asked = self._asked.get(missing.needed)
+        self._known[missing.needed] = await (
+            asked if asked is not None else self._resolver.lookup(*missing.needed, self._budget)
+        )
 
     def _count(self, missing: Missing) -> None:
         """End what would go on for ever, or nearly."""

@@ -87,7 +87,8 @@ def _attempt(
     try:
         replies = session.sendmail(sender, recipients, octets)
     except smtplib.SMTPRecipientsRefused as error:
-        replies = error.recipients
+        # Without an answer are those who were not asked: after 20 refusals Postfix closes the connection.
+        replies = dict.fromkeys(recipients, (421, b"no answer")) | error.recipients
     except smtplib.SMTPResponseException as error:
         return dict.fromkeys(recipients, Reply(error.smtp_code, (_text(error.smtp_error),)))
     return {each: Reply(code, (_text(text),)) for each, (code, text) in replies.items()}

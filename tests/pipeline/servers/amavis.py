@@ -47,6 +47,11 @@ use_pyzor 0
 use_razor2 0
 internal_networks 127.0.0.1 {address}
 trusted_networks 127.0.0.1 {address}
+
+# As the guides read the field, without the plugin.
+header   SITE_DMARC_FAIL Authentication-Results =~ /dmarc=fail/i
+describe SITE_DMARC_FAIL DMARC has failed
+score    SITE_DMARC_FAIL 0.1
 """
 
 
@@ -69,7 +74,7 @@ def furnish() -> None:
 
 def _load_plugin(name: str) -> None:
     """Take the # from in front of the plugin's line, in the file that has it."""
-    line = re.compile(rf"(?m)^#\s*(loadplugin\s+Mail::SpamAssassin::Plugin::{name})\b")
+    line = re.compile(rf"(?m)^#?\s*(loadplugin\s+Mail::SpamAssassin::Plugin::{name})\b")
     for file in Path("/etc/spamassassin").glob("*.pre"):
         text = file.read_text()
         if line.search(text):

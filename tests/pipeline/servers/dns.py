@@ -33,7 +33,7 @@ class Party:
         reverse = ".".join(reversed(self.address.split(".")))
         found: dict[str, list[dict[str, Any]]] = {
             f"{reverse}.in-addr.arpa": [{"PTR": self.name}],
-            self.name: [{"A": self.address}],
+            self.name: [{"A": self.address}, {"TXT": "v=spf1 a -all"}] if self.spf else [{"A": self.address}],
             self.domain: [{"MX": [10, OUTSIDE.name]}],
         }
         if self.spf:

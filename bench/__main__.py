@@ -4,57 +4,101 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import signal
 import sys
+import time
 from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
 
-from bench import rounds, table
-from bench.case import Case
-from bench.cases import cases
+from bench import report, table
+from bench.everything import measurements
 from bench.load import LoadError
+from bench.machine import description
+from bench.measurement import QUICK, USUAL, Measurement, Pace
+from bench.page import fill
+from bench.result import Result, Run
 from bench.world import MissingError, World
 
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "performance.md"
 
-def chosen(among: Sequence[Case], patterns: Sequence[str]) -> list[Case]:
-    """The cases that the patterns name (``verify-*``), all where there is none. Raises SystemExit."""
-    unknown = [each for each in patterns if not fnmatch.filter([case.name for case in among], each)]
+
+def chosen(among: Sequence[Measurement], patterns: Sequence[str]) -> list[Measurement]:
+    """Those that the patterns name (``verify-*``), all where there is none. Raises SystemExit."""
+    names = [each.name for each in among]
+    unknown = [pattern for pattern in patterns if not fnmatch.filter(names, pattern)]
     if unknown:
-        raise SystemExit(f"bench: no case {', '.join(unknown)}: see --list")
+        raise SystemExit(f"bench: nothing is called {', '.join(unknown)}: see --list")
     return [
-        case for case in among if not patterns or any(fnmatch.fnmatch(case.name, each) for each in patterns)
+        each for each in among if not patterns or any(fnmatch.fnmatch(each.name, one) for one in patterns)
     ]
 
 
-def main() -> int:
-    """Run what is asked for; the exit status is 1 where a case could not be measured."""
-    parser = argparse.ArgumentParser(prog="script/bench", description=__doc__)
-    parser.add_argument(
-        "cases", nargs="*", metavar="NAME", help="a case, or a pattern such as 'verify-*'; all"
-    )
-    parser.add_argument("--quick", action="store_true", help="each case in some seconds; for trying things")
-    parser.add_argument("--list", action="store_true", help="tell which cases there are")
-    options = parser.parse_args()
-    wanted = chosen(cases(), options.cases)
-    if options.list:
-        for case in wanted:
-            print(f"{case.name:20} {case.title}")
-        return 0
-    pace = rounds.QUICK if options.quick else rounds.USUAL
-    outcomes, status = [], 0
+def measured(wanted: Sequence[Measurement], pace: Pace) -> tuple[list[Result], int]:
+    """The results, as far as it goes, and the exit status."""
+    results: list[Result] = []
+    status = 0
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         with World() as world:
-            for case in wanted:
+            for each in wanted:
                 try:
-                    outcomes.append(rounds.play(case, world, pace, _tell))
-                except (LoadError, OSError, RuntimeError, TimeoutError) as error:
-                    _tell(f"{case.name}: failed: {error}")
+                    results.append(each.run(world, pace, _tell))
+                except MissingError as reason:
+                    _tell(f"{each.name}: cannot be measured here: {reason}")
                     status = 1
-    except MissingError as error:
-        _tell(f"cannot be measured here: {error}")
-        return 1
+                except (LoadError, ClientError, OSError, RuntimeError) as error:
+                    _tell(f"{each.name}: failed: {error}")
+                    status = 1
+    except MissingError as reason:
+        _tell(f"nothing can be measured here: {reason}")
+        status = 1
     except KeyboardInterrupt:
-        _tell("interrupted: what has been measured so far:")
+        _tell("interrupted")
         status = 130
-    print("\n".join(table.lines(outcomes)))
+    return results, status
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """Measure what is asked for; the exit status is 1 where something could not be measured."""
+    parser = argparse.ArgumentParser(prog="script/bench", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="what to measure ('verify-*' is a pattern); all"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="some seconds each, to try things: no figures to quote"
+    )
+    parser.add_argument("--list", action="store_true", help="tell what can be measured")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench", metavar="DIRECTORY",
+                        help="where bench.json and report.html go; build/bench")  # fmt: skip
+    parser.add_argument("--docs", action="store_true",
+                        help="measure nothing: put the figures of bench.json into docs/performance.md")  # fmt: skip
+    options = parser.parse_args()
+    if options.docs:
+        PAGE.write_text(fill(PAGE.read_text(), Run.read(options.out / "bench.json")))
+        return 0
+    wanted = chosen(measurements(), options.names)
+    if options.list:
+        for each in wanted:
+            print(f"{each.name:24} {each.title}")
+        return 0
+    pace = QUICK if options.quick else USUAL
+    began = time.monotonic()
+    minutes = sum(each.estimate(pace) for each in wanted) / 60
+    _tell(f"about {minutes:.0f} minutes" if minutes > 1 else "about a minute")
+    results, status = measured(wanted, pace)
+    run = Run(description(), options.quick, time.monotonic() - began, results)
+    print("\n".join(table.text(results)))
+    if results:
+        options.out.mkdir(parents=True, exist_ok=True)
+        run.write(options.out / "bench.json")
+        (options.out / "report.html").write_text(report.html(run))
+        _tell(f"written: {options.out / 'bench.json'}, {options.out / 'report.html'}")
     return status
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Literal
 
 from bench import mails, ours, peers
@@ -15,14 +16,15 @@ from tests.harness.milter_client import Mail
 
 MEGABYTE = 1024 * 1024
 
-_PASS = (b"dkim=pass",)
-_SIGNED = {
+PASS = (b"dkim=pass",)
+DMARC_PASS = (b"dmarc=pass",)
+SIGNED = {
     "rsa": (b"DKIM-Signature", b"a=rsa-sha256"),
     "ed25519": (b"DKIM-Signature", b"a=ed25519-sha256"),
     "both": (b"DKIM-Signature", b"a=rsa-sha256", b"a=ed25519-sha256"),
 }
-_PUT_OFF = "DEFER_IF_PERMIT"
-_LET_IN_FIRST, _LET_IN = "X-Greylist: delayed", "DUNNO"
+PUT_OFF = "DEFER_IF_PERMIT"
+LET_IN_FIRST, LET_IN = "X-Greylist: delayed", "DUNNO"
 
 MakeMails = Callable[[World, Player], Sequence[Mail]]
 
@@ -48,7 +50,12 @@ def our_own(size: int) -> MakeMails:
 
 def judged(world: World, player: Player) -> Sequence[Mail]:
     """Messages that a verifier and an SPF service have seen."""
-    return with_results(world, mails.many(world.keys, 200), sealed=player.ours)
+    return _judged(world, player.ours)
+
+
+@cache
+def _judged(world: World, sealed: bool) -> Sequence[Mail]:
+    return with_results(world, mails.many(world.keys, 200), sealed=sealed)
 
 
 def senders(domain: str = "sender{}.example") -> list[dict[str, str]]:
@@ -64,6 +71,11 @@ def senders(domain: str = "sender{}.example") -> list[dict[str, str]]:
         }
         for number in range(20)
     ]
+
+
+def retries() -> list[dict[str, str]]:
+    """The one greylist request that :func:`bench.mails.plain` makes of its first sender's mail."""
+    return [senders()[1]]
 
 
 def triplets(number: int, *, new: bool) -> list[dict[str, str]]:
@@ -95,7 +107,7 @@ def _verify() -> Iterator[Case]:
         ("10m-base64", "10 MB of base64", "base64", 10 * MEGABYTE, 1.5),
     )
     for name, title, kind, size, target in sizes:
-        work = MilterWork(strangers(kind, size), _PASS)
+        work = MilterWork(strangers(kind, size), PASS)
         yield Case(
             f"verify-{name}", f"DKIM verify, {title}", "messages", work, both, {peers.OPENDKIM: target}
         )
@@ -103,7 +115,7 @@ def _verify() -> Iterator[Case]:
         "verify-cold",
         "DKIM verify, 4 kB, new domains",
         "messages",
-        MilterWork(unseen(2500), _PASS, fresh=True),
+        MilterWork(unseen(2500), PASS, fresh=True),
         both[:2],
         seconds=1.0,
     )
@@ -120,14 +132,14 @@ def _sign() -> Iterator[Case]:
             f"sign-{name}",
             f"DKIM sign, {title}",
             "messages",
-            MilterWork(our_own(size), _SIGNED[algorithms], check=signatures_hold),
+            MilterWork(our_own(size), SIGNED[algorithms], check=signatures_hold),
             [ours.dkim_sign(algorithms), peers.opendkim_sign(algorithms), peers.dkimpy_sign(algorithms)],
             {peers.OPENDKIM: target} if target else {},
         )
 
 
 def _dmarc() -> Iterator[Case]:
-    work = MilterWork(judged, (b"dmarc=pass",))
+    work = MilterWork(judged, DMARC_PASS)
     players = [ours.dmarc(), peers.opendmarc()]
     yield Case("dmarc", "DMARC from results, 4 kB", "messages", work, players, {peers.OPENDMARC: 3.0})
 
@@ -153,11 +165,11 @@ def _greylist() -> Iterator[Case]:
     )
     for store, suffix, told, target in stores:
         for name, title, work, delay in (
-            ("new", "new", PolicyWork(triplets(500, new=True), _PUT_OFF), 300),
+            ("new", "new", PolicyWork(triplets(500, new=True), PUT_OFF), 300),
             (
                 "waiting",
                 "put off again",
-                PolicyWork(triplets(500, new=False), _PUT_OFF, first=[_PUT_OFF]),
+                PolicyWork(triplets(500, new=False), PUT_OFF, first=[PUT_OFF]),
                 300,
             ),
             (
@@ -165,8 +177,8 @@ def _greylist() -> Iterator[Case]:
                 "known",
                 PolicyWork(
                     triplets(500, new=False),
-                    _LET_IN,
-                    first=[_PUT_OFF, _LET_IN_FIRST],
+                    LET_IN,
+                    first=[PUT_OFF, LET_IN_FIRST],
                     pause=KNOWN_DELAY + 1.0,
                 ),
                 KNOWN_DELAY,

@@ -1,10 +1,10 @@
-"""How many messages a second the asyncio engine takes through a handler that does next to nothing.
+"""How fast the servers are with a handler that does next to nothing: what a daemon's own work comes on top of.
 
-    .venv/bin/python bench/engine.py [--tcp] [--clients 8] [--seconds 5] [--profile FILE]
+    script/bench engine [--policy] [--tcp] [--wait] [--clients 8] [--seconds 5] [--profile FILE]
 
-The server is a process of its own, and so are the clients, which write a
-message in two writes as Postfix does. Each message has 20 header fields and a
-body of 4 kB, and gets one header field inserted.
+The server is one process. Its milter asks for all of a message, as a verifier
+does, and inserts one header field; its policy service says DUNNO. With --wait
+that answer is a coroutine. --profile writes what cProfile saw of the server.
 """
 
 from __future__ import annotations
@@ -12,47 +12,57 @@ from __future__ import annotations
 import argparse
 import asyncio
 import cProfile
-import multiprocessing
-import os
-import selectors
+import signal
 import socket
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from bench import load, mails
+from bench.endpoint import Endpoint
+from bench.milter_load import Dialogues
+from bench.players import Player, Running
+from bench.policy_load import Questions, template
+from bench.result import duration
+from bench.world import World
 from gatepost.config.sections import Limits
 from gatepost.log import Logger
 from gatepost.message import Message
+from gatepost.metrics import Metrics
 from milters.handler import InsertHeader, Needs, Step, Verdict
 from milters.server import MilterWorker
-from tests.harness.milter_client import Address, Mail, MilterClient
+from policy.handler import DUNNO, Request
+from policy.server import PolicyWorker
+from tests.harness.process import Process
 
-VERDICT = Verdict(changes=(InsertHeader(b"Authentication-Results", b"mx.example.org; none"),))
-MAIL = Mail(
-    headers=[
-        (b"X-Header-%d" % n, b" some words of a usual length, to fill the line %d" % n) for n in range(20)
-    ],
-    body=b"A line of text with some words in it, as long as they are.\r\n" * 68,
-)
+NO_OP = "no-op milter"
+
+_VERDICT = Verdict(changes=(InsertHeader(b"Authentication-Results", b"mx.example.org; none"),))
+_EXPECTED = b"mx.example.org; none"
+_BACKLOG = 128
 
 
 class Examination:
+    """Looks at nothing."""
+
     def body(self, chunk: bytes) -> bool:
         return True
 
     def finish(self) -> Verdict:
-        return VERDICT
+        return _VERDICT
 
     def cancel(self) -> None:
         pass
 
 
-class Handler:
+class MilterHandler:
+    """Asks for what a verifier asks for."""
+
     name = "bench"
     needs = Needs(
         steps=Step.CONNECT | Step.HELO | Step.MAIL | Step.RCPT | Step.HEADERS | Step.BODY,
@@ -63,90 +73,105 @@ class Handler:
         return Examination()
 
 
-async def serve(listener: socket.socket, seconds: float) -> None:
-    worker = MilterWorker(Handler(), limits=Limits(), log=Logger(daemon="bench"))
+class PolicyHandler:
+    """Has no opinion."""
+
+    name = "bench"
+
+    def decide(self, request: Request) -> str:
+        return DUNNO
+
+    async def close(self) -> None:
+        pass
+
+
+class WaitingHandler(PolicyHandler):
+    """Has none either, but only when it is asked for it."""
+
+    async def decide(self, request: Request) -> str:  # type: ignore[override]
+        return DUNNO
+
+
+def _worker(kind: str) -> Any:
+    if kind == "milter":
+        return MilterWorker(MilterHandler(), limits=Limits(), log=Logger(daemon="bench"))
+    handler = WaitingHandler() if kind == "policy-waiting" else PolicyHandler()
+    return PolicyWorker(handler, limits=Limits(), log=Logger(daemon="bench"), metrics=Metrics("bench"))
+
+
+async def _serve(kind: str, listener: socket.socket) -> None:
+    worker = _worker(kind)
     await worker.start([listener])
-    await asyncio.sleep(seconds)
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    await ended.wait()
     await worker.stop(0)
 
 
-def server(listener: socket.socket, seconds: float, profile: str) -> None:
-    if profile:
-        profiler = cProfile.Profile()
-        profiler.enable()
-    uvloop.run(serve(listener, seconds))
-    if profile:
-        profiler.disable()
-        profiler.dump_stats(profile)
+def serve(kind: str, endpoint: Endpoint, profile: str = "") -> None:
+    """Be the server until SIGTERM comes."""
+    if endpoint.path:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(endpoint.path))
+        listener.listen(_BACKLOG)
+    else:
+        listener = socket.create_server(endpoint.address, backlog=_BACKLOG)
+    if not profile:
+        uvloop.run(_serve(kind, listener))
+        return
+    profiler = cProfile.Profile()
+    profiler.runcall(uvloop.run, _serve(kind, listener))
+    profiler.dump_stats(profile)
 
 
-class Client:
-    """One connection, always with a message under way."""
+@contextmanager
+def server(directory: Path, kind: str, endpoint: Endpoint, profile: str = "") -> Iterator[Running]:
+    """The server in a process of its own."""
+    place = str(endpoint.path or endpoint.port)
+    command = [sys.executable, "-m", "bench.engine", "--serve", kind, place, "--profile", profile]
+    with Process(command, directory / f"{kind}.log", ready=endpoint.ready) as process:
+        yield Running(endpoint, [process.pid])
 
-    def __init__(self, address: Address) -> None:
-        self.milter = MilterClient(address)
-        self.milter.send(MAIL)
-        steps = self.milter.script.steps(MAIL, new_session=False)
-        self.envelope = b"".join(data for stage, data, _ in steps if stage in ("mail", "rcpt", "data"))
-        self.message = b"".join(data for stage, data, _ in steps if stage in ("header", "eoh", "body", "eom"))
-        self.times: list[float] = []
-        self.begin()
 
-    def begin(self) -> None:
-        self.started = time.perf_counter()
-        if self.envelope:
-            self.milter.socket.send(self.envelope)
-        self.milter.socket.sendall(self.message)
+@contextmanager
+def _start_no_op(world: World) -> Iterator[Running]:
+    place = world.place("no-op")
+    with server(place, "milter", world.endpoint(place)) as running:
+        yield running
 
-    def read(self) -> None:
-        if self.milter.socket.recv(65536).endswith(b"\0\0\0\1a"):
-            self.times.append(time.perf_counter() - self.started)
-            self.begin()
+
+def no_op_milter() -> Player:
+    """The milter server alone, in one process."""
+    return Player(NO_OP, _start_no_op)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tcp", action="store_true")
+    """Measure, or be the server that is measured."""
+    parser = argparse.ArgumentParser(prog="script/bench engine", description=__doc__)
+    parser.add_argument("--policy", action="store_true", help="the policy server; else the milter server")
+    parser.add_argument("--tcp", action="store_true", help="over TCP; else over a unix socket")
+    parser.add_argument("--wait", action="store_true", help="the policy service's answer is a coroutine")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--profile", default="")
+    parser.add_argument("--profile", default="", metavar="FILE")
+    parser.add_argument("--serve", nargs=2, metavar=("KIND", "PLACE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        address: Address
-        if options.tcp:
-            listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-            address = listener.getsockname()[:2]
-        else:
-            address = f"{directory}/milter"
-            listener = socket.socket(socket.AF_UNIX)
-            listener.bind(address)
-            listener.listen(128)
-        process = multiprocessing.get_context("fork").Process(
-            target=server, args=(listener, options.seconds + 1.5, options.profile)
-        )
-        process.start()
-        listener.close()
-        clients = [Client(address) for _ in range(options.clients)]
-        selector = selectors.DefaultSelector()
-        for client in clients:
-            selector.register(client.milter.socket, selectors.EVENT_READ, client)
-        began, cpu = time.perf_counter(), cpu_seconds(process.pid)
-        while time.perf_counter() - began < options.seconds:
-            for key, _ in selector.select(1):
-                key.data.read()
-        spent, cpu = time.perf_counter() - began, cpu_seconds(process.pid) - cpu
-        for client in clients:
-            client.milter.close()
-        process.join()
-    times = sorted(time for client in clients for time in client.times)
-    rate, p50, p99 = len(times) / spent, times[len(times) // 2], times[len(times) * 99 // 100]
-    print(f"{rate:.0f} messages/s, {cpu / len(times) * 1e6:.0f} us of server CPU a message")
-    print(f"p50 {p50 * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms, {options.clients} clients")
-
-
-def cpu_seconds(pid: int | None) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    if options.serve:
+        kind, place = options.serve
+        serve(kind, Endpoint(port=int(place)) if place.isdigit() else Endpoint(Path(place)), options.profile)
+        return
+    kind = ("policy-waiting" if options.wait else "policy") if options.policy else "milter"
+    with tempfile.TemporaryDirectory(prefix="gpbench-") as directory:
+        endpoint = Endpoint.tcp() if options.tcp else Endpoint(Path(directory, "socket"))
+        with server(Path(directory), kind, endpoint, options.profile) as running:
+            if options.policy:
+                make: load.MakeClient = Questions(endpoint.address, [template()], b"DUNNO", 0).client
+            else:
+                messages = [mails.plain("sender.example", number) for number in range(20)]
+                make = Dialogues.prepare(endpoint.address, messages, [_EXPECTED]).client
+            found = load.run(make, options.clients, options.seconds, running.pids)
+    print(f"{found.rate:.0f} per second, {duration(found.cpu)} of the server's CPU each")
+    print(f"p50 {duration(found.p50)}, p99 {duration(found.p99)}, {options.clients} clients")
 
 
 if __name__ == "__main__":

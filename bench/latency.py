@@ -1,49 +1,58 @@
-"""How many milliseconds a milter adds to a mail, over TCP, on a real Postfix.
+"""How many milliseconds a daemon adds to a mail, over TCP, on a real Postfix.
 
-    script/bench latency [--rounds 5] [--mails 20] [--size 4096] [--json]
-
-One private Postfix has a port for each way of verifying DKIM signatures, and
-one without a milter. Each gets the same signed mail again and again, one after
-the other: what is measured is the time that a mail waits, not how many a
-second there could be. The ways take turns, several rounds of them, so that
-what else the machine does hurts all alike.
+One private Postfix has a port for each daemon, and one without any. Each gets
+the same mail again and again, one after the other: what is measured is the
+time that a mail waits, not how many a second there could be. The ports take
+turns, several rounds of them, so that what else the machine does hurts all
+alike.
 
 Two times are taken, both as an SMTP client sees them: of a whole session, from
 the connection to the reply to QUIT; and of a further mail in a session that is
 open already, from MAIL to the reply to its end. A row gives the median of the
 rounds' medians, and the median of what each round had more than the same
-round without a milter.
-
-Needs root (for Postfix's master), and OpenDKIM for its row.
+round without a daemon.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import shutil
 import statistics
-import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from tests.harness.daemon import Installation
-from tests.harness.delivery import compose
-from tests.harness.dns_server import DnsServer
-from tests.harness.keys import rsa_key
-from tests.harness.opendkim import OpenDkim
+from bench import mails
+from bench.measurement import START, Pace, Tell, playing
+from bench.players import Player, Running
+from bench.result import Result, Row, duration
+from bench.work import Work
+from bench.world import MissingError, World
+from gatepost.message import HeaderField
+from tests.harness.mail import unparse
+from tests.harness.milter_client import Mail
 from tests.harness.postfix import Postfix, Smtpd, unavailable
-from tests.harness.smtp import Session
+from tests.harness.smtp import Client, Session
 
-SENDER, RECIPIENT = "friend@example.org", "bert@example.nl"
-BASE = "no milter"
-WARM_UP = 3
+BASE = "no daemon"
+TARGET = 0.001
+"""Seconds that a daemon of ours may add to a mail."""
+
+MAILS = 20
+_WARM_UP = 3
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of a mail: through a milter, or past a policy service.
+
+    *mail* makes what is sent. *work* is what the daemon is tried with before,
+    so that nobody is measured who only waves mail through.
+    """
+
+    player: Player
+    work: Work
+    mail: Callable[[World, Player], Mail]
+    policy: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,150 +64,135 @@ class Times:
 
 
 @dataclass(frozen=True)
-class Row:
-    """What one way came to, in milliseconds; *_added* is against no milter."""
+class _Port:
+    """An smtpd service, the mail for it, and who sends it."""
 
-    name: str
-    session: float
-    session_added: float
-    further: float
-    further_added: float
+    number: int
+    mail: Mail
+
+    @property
+    def octets(self) -> bytes:
+        return unparse([HeaderField(*each) for each in self.mail.headers], self.mail.body)
+
+    @property
+    def sender(self) -> str:
+        return self.mail.mail_from.decode()
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session that has greeted, as the mail's client."""
+        with Session(self.number) as session:
+            session.become(Client(self.mail.client_address, mails.HELO, mails.HELO))
+            yield session
+            session.quit()
 
 
-def mail(size: int) -> bytes:
-    """A mail whose body has about *size* octets."""
-    line = "A line of text with some words in it, as long as they are.\n"
-    fields = [
-        ("From", SENDER),
-        ("To", RECIPIENT),
-        ("Subject", "A word"),
-        ("Date", "Sat, 21 Nov 2026 10:00:00 +0000"),
-        ("Message-ID", "<1@example.org>"),
-        *((f"X-Header-{number}", "some words of a usual length, to fill the line") for number in range(12)),
-    ]
-    return compose(fields, line * max(1, size // len(line)))
+@dataclass(frozen=True)
+class Latency:
+    """All ways beside each other."""
 
+    ways: Sequence[Way]
+    plain: Callable[[World, Player], Mail]
+    name: str = "latency"
+    title: str = "4 kB, TCP"
+    rounds: int = 5
 
-@contextmanager
-def ports(octets: bytes) -> Iterator[tuple[dict[str, int], bytes]]:
-    """The ports by the way they verify, and the signed mail; all is up while it lasts."""
-    key = rsa_key("example.org")
-    with ExitStack() as running:
-        directory = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="gatepost-bench-")))
-        dns = running.enter_context(DnsServer({key.name: [{"TXT": key.record}]}))
-        sections = {
-            f"gatepost-{engine}": {"kind": "dkim-verify", "engine": engine, "verify_local": True}
-            for engine in ("asyncio", "libmilter")
-        }
-        common = {"dns": {"nameservers": [dns.address]}}
-        gatepost = running.enter_context(Installation(directory, sections, common))
-        milters = {BASE: ""} | {
-            f"dkim-verify, {name.removeprefix('gatepost-')}": daemon.milter
-            for name, daemon in gatepost.daemons.items()
-        }
-        if shutil.which("opendkim"):
-            peer = OpenDkim(directory / "opendkim", records={key.name: key.record})
-            milters["OpenDKIM"] = running.enter_context(peer).milter
-        services = {
-            name: Smtpd(name=f"way{number}", milters=[milter] if milter else [])
-            for number, (name, milter) in enumerate(milters.items())
-        }
+    def estimate(self, pace: Pace) -> float:
+        """About how many seconds it takes."""
+        mails_each = 2 * MAILS * pace.seconds * pace.rounds_of(self.rounds) * 0.035
+        return 3.0 + (len(self.ways) + 1) * (START + mails_each)
+
+    def run(self, world: World, pace: Pace, tell: Tell) -> Result:
+        """Start everything, and let the ports take turns."""
+        reason = unavailable()
+        if reason:
+            raise MissingError(reason)
+        world.tcp = True
+        try:
+            with playing([way.player for way in self.ways], world, self.name, tell) as (running, missing):
+                daemons = {player.name: daemon for player, daemon in running}
+                with self._ports(world, daemons) as ports:
+                    count = max(3, round(MAILS * pace.seconds))
+                    found = measured(ports, pace.rounds_of(self.rounds), count)
+        finally:
+            world.tcp = False
+        result = Result(self.name, self.title, "latency", rows(found), missing)
+        for row in result.rows:
+            tell(f"{self.name}: {row['daemon']}: {duration(row['further_added'])} added to a mail")
+        return result
+
+    @contextmanager
+    def _ports(self, world: World, daemons: dict[str, Running]) -> Iterator[dict[str, _Port]]:
+        services = {BASE: Smtpd(name="way0")}
+        sent = {BASE: self.plain(world, self.ways[0].player)}
+        for number, way in enumerate(self.ways, 1):
+            daemon = daemons.get(way.player.name)
+            if daemon is None:
+                continue
+            way.work.prepare(world, way.player, daemon)
+            way.work.clients(world, way.player, daemon)
+            place = daemon.endpoint.postfix
+            services[way.player.name] = Smtpd(
+                name=f"way{number}",
+                milters=[] if way.policy else [place],
+                policy=[place] if way.policy else [],
+            )
+            sent[way.player.name] = way.mail(world, way.player)
         # What becomes of the mails is not measured: they go nowhere.
-        running.enter_context(Postfix([*services.values()], options={"virtual_transport": "discard:"}))
-        yield {name: service.port for name, service in services.items()}, key.sign(octets)
-        idle = [daemon.name for daemon in gatepost.daemons.values() if "dkim=pass" not in daemon.log()]
-        if idle:
-            raise RuntimeError(f"measured without a verification: {', '.join(idle)}")
+        with Postfix([*services.values()], options={"virtual_transport": "discard:"}):
+            yield {name: _Port(service.port, sent[name]) for name, service in services.items()}
 
 
-def whole_session(port: int, octets: bytes) -> float:
+def whole_session(port: _Port) -> float:
     """Seconds of a session with one mail."""
+    octets = port.octets
     began = time.perf_counter()
-    with Session(port) as session:
-        session.ehlo()
-        session.send_pipelined(octets, SENDER, [RECIPIENT])
-        session.quit()
+    with port.session() as session:
+        session.send_pipelined(octets, port.sender, [mails.RECIPIENT])
     return time.perf_counter() - began
 
 
-def further_mails(port: int, octets: bytes, count: int) -> list[float]:
+def further_mails(port: _Port, count: int) -> list[float]:
     """Seconds of each of *count* mails in one session, its first left out."""
+    octets = port.octets
     spent = []
-    with Session(port) as session:
-        session.ehlo()
-        session.send_pipelined(octets, SENDER, [RECIPIENT])
+    with port.session() as session:
+        session.send_pipelined(octets, port.sender, [mails.RECIPIENT])
         for _ in range(count):
             began = time.perf_counter()
-            session.send_pipelined(octets, SENDER, [RECIPIENT])
+            session.send_pipelined(octets, port.sender, [mails.RECIPIENT])
             spent.append(time.perf_counter() - began)
-        session.quit()
     return spent
 
 
-def measured(ports: dict[str, int], octets: bytes, rounds: int, mails: int) -> list[dict[str, Times]]:
-    """The medians of each round, by way."""
+def measured(ports: dict[str, _Port], rounds: int, count: int) -> list[dict[str, Times]]:
+    """The medians of each round, by name."""
     for port in ports.values():
-        for _ in range(WARM_UP):
-            whole_session(port, octets)
+        for _ in range(_WARM_UP):
+            whole_session(port)
     names = list(ports)
     found = []
     for number in range(rounds):
+        turn = number % len(names)
         times = {}
-        for name in names[number % len(names) :] + names[: number % len(names)]:
-            session = statistics.median(whole_session(ports[name], octets) for _ in range(mails))
-            further = statistics.median(further_mails(ports[name], octets, mails))
+        for name in names[turn:] + names[:turn]:
+            session = statistics.median(whole_session(ports[name]) for _ in range(count))
+            further = statistics.median(further_mails(ports[name], count))
             times[name] = Times(session, further)
         found.append(times)
     return found
 
 
 def rows(rounds: Sequence[dict[str, Times]]) -> list[Row]:
-    """The table of the rounds' medians."""
-
-    def median(values: Iterator[float]) -> float:
-        return round(statistics.median(values) * 1000, 3)
-
+    """The medians over the rounds, and what was added to those without a daemon."""
     return [
-        Row(
-            name,
-            session=median(times[name].session for times in rounds),
-            session_added=median(times[name].session - times[BASE].session for times in rounds),
-            further=median(times[name].further for times in rounds),
-            further_added=median(times[name].further - times[BASE].further for times in rounds),
-        )
+        {
+            "daemon": name,
+            "session": statistics.median(times[name].session for times in rounds),
+            "session_added": statistics.median(times[name].session - times[BASE].session for times in rounds),
+            "further": statistics.median(times[name].further for times in rounds),
+            "further_added": statistics.median(times[name].further - times[BASE].further for times in rounds),
+            "target": TARGET if name.startswith("gatepost") else None,
+        }
         for name in rounds[0]
     ]
-
-
-def show(table: Sequence[Row]) -> None:
-    print(f"{'':24}{'session':>12}{'added':>10}{'further mail':>16}{'added':>10}")
-    for row in table:
-        print(
-            f"{row.name:24}{row.session:9.2f} ms{row.session_added:7.2f} ms"
-            f"{row.further:13.2f} ms{row.further_added:7.2f} ms"
-        )
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Milliseconds that a milter adds to a mail.")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--mails", type=int, default=20, help="mails of each kind, for each way and round")
-    parser.add_argument("--size", type=int, default=4096, help="octets of the mail's body")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    options = parser.parse_args()
-    reason = unavailable()
-    if reason:
-        print(f"latency: cannot be measured here: {reason}", file=sys.stderr)
-        return 1
-    with ports(mail(options.size)) as (places, octets):
-        table = rows(measured(places, octets, options.rounds, options.mails))
-    if options.json:
-        given = {"rounds": options.rounds, "mails": options.mails, "octets": len(octets)}
-        print(json.dumps({**given, "milliseconds": [asdict(row) for row in table]}))
-    else:
-        show(table)
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
+import subprocess
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -50,3 +53,37 @@ def tree_memory(pids: Iterable[int]) -> int:
             continue
         octets += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
     return octets
+
+
+_PACKAGES = (
+    "opendkim", "opendmarc", "dkimpy-milter", "postfix-policyd-spf-python", "postgrey", "postfix",
+    "redis-server", "unbound", "libmilter1.0.1",
+)  # fmt: skip
+
+
+def description() -> dict[str, str]:
+    """What a reader of figures has to know of the machine, and which versions were measured."""
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    found = {
+        "date": time.strftime("%Y-%m-%d"),
+        "processor": f"{model}, {cores()} cores",
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }
+    for package in _PACKAGES:
+        done = subprocess.run(
+            ["dpkg-query", "--show", "--showformat=${Version}", package],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode == 0 and done.stdout:
+            found[package] = done.stdout
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import idna
 
@@ -21,6 +22,7 @@ class InvalidNameError(ValueError):
     """The text is no name that the DNS could carry. The message says why, in one line, without the name."""
 
 
+@lru_cache(maxsize=4096)
 def to_ascii(domain: str) -> str:
     """Give *domain* with A-labels (RFC 5890 §2.3.2.1), in lower case, without a final dot.
 

@@ -226,7 +226,9 @@ class Logger:
     def _emit_text(self, level: Level, head: str, fields: dict[str, object]) -> None:
         parts = [self._prefix(level), head]
         for key, value in fields.items():
-            if value is not None:
+            if type(value) is str and _BARE(value) is not None:
+                parts.append(f" {key}={value}")
+            elif value is not None:
                 parts.append(f" {key}={quote(value)}")
         self._write("".join(parts).encode("utf-8", "backslashreplace"))
 

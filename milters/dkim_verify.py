@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 from gatepost.address import AddressError, author
 from gatepost.authres.border import FIELD_NAME, Border
@@ -91,6 +90,7 @@ class DkimVerifyHandler:
         self.settings = settings
         self.tools = tools
         self._ignored = HostList(settings.ignore_hosts)
+        self._version = ""
         self._warned = False
 
     def examine(self, message: Message) -> Examination:
@@ -98,10 +98,17 @@ class DkimVerifyHandler:
         envelope = message.envelope
         if self._ignored and self._ignored.matches(envelope.client_name, envelope.client_address):
             return Ignored(message, self.tools.log, self.tools.metrics)
-        if not self._warned and miscounts_headers(envelope.macros.get("v", "")):
-            self._warned = True
-            self.tools.log.event("warning", _OLD_POSTFIX, version=envelope.macros["v"])
+        version = envelope.macros.get("v", "")
+        if version != self._version:
+            self._look_at(version)
         return _Verifying(self, message)
+
+    def _look_at(self, version: str) -> None:
+        """Warn, once, of a Postfix that removes other fields than it is told to."""
+        self._version = version
+        if not self._warned and miscounts_headers(version):
+            self._warned = True
+            self.tools.log.event("warning", _OLD_POSTFIX, version=version)
 
 
 class _Verifying:
@@ -112,6 +119,7 @@ class _Verifying:
         self._tools = tools = daemon.tools
         self._message = message
         self._now = tools.clock()
+        self._author: str | None = None
         envelope = message.envelope
         # A login does not make its sender one of us: what a user brings under our name is forged.
         inside = not envelope.login and envelope.client_address in tools.trusted
@@ -158,7 +166,7 @@ class _Verifying:
         results = self._weighed(found)
         if results or self._daemon.settings.ar_for_unsigned:
             changes.append(InsertHeader(FIELD_NAME, self._field(results)))
-        return self._told(replace(self._disposition(results), changes=changes), results)
+        return self._told(self._disposition(results).with_changes(changes), results)
 
     def _kept_and_removed(self) -> list[Change]:
         # At the border the message may still come by here again, from a content filter.
@@ -169,22 +177,29 @@ class _Verifying:
         """The results as they are reported: with the message's other faults, and in order."""
         if results and self._daemon.settings.required_headers == "policy" and self._count_problem:
             results = [_not_acceptable(result, self._count_problem) for result in results]
-        # RFC 6376 §6.1 leaves the order to us: the author's own signatures come first.
-        results.sort(key=lambda result: result.domain != self._author_domain)
-        for verdict in [result.verdict for result in results] or [DkimVerdict.NONE]:
-            self._tools.metrics.result("dkim", verdict).inc()
+        if len(results) > 1:
+            # RFC 6376 §6.1 leaves the order to us: the author's own signatures come first.
+            results.sort(key=lambda result: result.domain != self._author_domain)
+        count = self._tools.metrics.result
+        for result in results:
+            count("dkim", result.verdict).inc()
+        if not results:
+            count("dkim", DkimVerdict.NONE).inc()
         return results
 
-    @cached_property
+    @property
     def _count_problem(self) -> str:
         return count_problem(self._message.headers)
 
-    @cached_property
+    @property
     def _author_domain(self) -> str:
-        try:
-            return author(self._message.values(b"from")).domain
-        except AddressError:
-            return ""
+        """The author's domain, "" for none. Found out when it is first asked for: not all that is shown is read."""
+        if self._author is None:
+            try:
+                self._author = author(self._message.values(b"from")).domain
+            except AddressError:
+                self._author = ""
+        return self._author
 
     def _field(self, results: Sequence[SignatureResult]) -> bytes:
         tools = self._tools

@@ -121,6 +121,10 @@ class Verdict:
     reply: Reply | None = None
     reason: str = ""
 
+    def with_changes(self, changes: Sequence[Change]) -> Verdict:
+        """The same verdict, with *changes* in place of its own."""
+        return Verdict(self.disposition, changes, self.reply, self.reason)
+
 
 class Examination(Protocol):
     """One message on its way through a daemon."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from milters import mfdef, protocol
 from milters.handler import Change, DeleteHeader, Disposition, InsertHeader, ReplaceHeader, Verdict
 
 _FIELD_NAME = re.compile(rb"[\x21-\x39\x3b-\x7e]+")  # RFC 5322 §2.2
-_UNSAFE_VALUE = re.compile(rb"[\0\r]|\n(?![ \t])")
 _ENHANCED_CODE = re.compile(r"([245])\.\d{1,3}\.\d{1,3}")  # RFC 3463 §2
 _REPLY_TEXT = re.compile(r"[\x20-\x7e]*")
 _MAX_REPLY = 980  # libmilter's MAXREPLYLEN
@@ -115,14 +115,28 @@ def _index(change: Change) -> int:
     return 0 if isinstance(change, InsertHeader) else change.index
 
 
+@lru_cache(maxsize=64)
+def _is_field_name(name: bytes) -> bool:
+    return _FIELD_NAME.fullmatch(name) is not None
+
+
+def _is_unsafe(value: bytes) -> bool:
+    """Whether *value* holds NUL or CR, or a line end that is no fold."""
+    return (
+        (b"\n" in value and value.count(b"\n") != value.count(b"\n\t") + value.count(b"\n "))
+        or b"\0" in value
+        or b"\r" in value
+    )
+
+
 def _check(change: Change) -> None:
     """Refuse what could end up as another header field, or as none."""
-    if not _FIELD_NAME.fullmatch(change.name):
+    if not _is_field_name(change.name):
         raise ValueError(f"header field name {change.name!r}")
     if isinstance(change, DeleteHeader):
         number, lowest = change.index, 1
     else:
-        if _UNSAFE_VALUE.search(change.value):
+        if _is_unsafe(change.value):
             raise ValueError(f"value of {change.name.decode()} would not stay one header field")
         if len(change.name) + len(change.value) > _MAX_FIELD:
             raise ValueError(f"value of {change.name.decode()} has {len(change.value)} octets")

@@ -52,5 +52,5 @@ def _authres_result(result: SignatureResult, length: int) -> Result:
 
 def brief(result: SignatureResult) -> str:
     """One signature in a few words: ``pass:example.nl/mail`` or ``fail:example.nl/mail:body altered``."""
-    where = f"{result.domain or '?'}/{result.selector or '?'}"
-    return ":".join(part for part in (result.verdict.value, where, result.reason) if part)
+    text = f"{result.verdict.value}:{result.domain or '?'}/{result.selector or '?'}"
+    return f"{text}:{result.reason}" if result.reason else text

@@ -20,7 +20,7 @@ MOST_STEPS = 12_000_000
 """Ways to try an expression on the longest text; fewer than one a nanosecond and never near it in practice."""
 
 _LONGEST_PATTERN = 1000
-_QUANTIFIER = re.compile(r"(?:[*+?]|\{(?=[0-9,])([0-9]*)(,?)([0-9]*)\})[?+]?")
+_QUANTIFIER = re.compile(r"(?:[*+?]|\{(?=[0-9,])([0-9]*+)(,?)([0-9]*+)\})[?+]?")
 _CLASS = re.compile(r"\[\^?\]?(?:[^\]\\]|\\.)*\]", re.DOTALL)
 
 

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from milters import mfdef
+from tests.e2e.fault_table import shows
 from tests.e2e.mx import Mx
 from tests.e2e.support import FRIEND, Traffic, message, zone_of
 from tests.harness.dns_server import DnsServer
@@ -57,6 +58,7 @@ def test_dns_in_trouble_is_a_temporary_error_in_time(troubled: Mx, trouble: str)
     assert "dkim=temperror" in troubled.result(trouble)
     domain = f"{trouble.lower().replace('_', '-')}.example.org"
     assert [line for line in troubled.said(f"temperror:{domain}") if "action=" not in line]
+    shows("The DNS fails in any way", troubled.daemon.log())
 
 
 def test_ten_signatures_with_silent_keys_take_no_longer_than_one(troubled: Mx) -> None:
@@ -77,7 +79,7 @@ def test_a_dns_server_that_is_gone_and_comes_back(tmp_path: Path) -> None:
     options = {"dns": {"nameservers": [f"{LOOPBACK}:{port}"], "timeout": "2s"}}
     with Mx(tmp_path, {"on_temperror": "tempfail"}, common=options) as mx:
         began = time.monotonic()
-        with pytest.raises(RefusedError, match=r"END: 451 .*DKIM key lookup failed"):
+        with pytest.raises(RefusedError, match=r"END: 451 .*DKIM key lookup failed") as refused:
             mx.send("gone")
         assert time.monotonic() - began < 5
         with DnsServer(zone_of([mx.key]), port=port):
@@ -87,6 +89,8 @@ def test_a_dns_server_that_is_gone_and_comes_back(tmp_path: Path) -> None:
         mx.send("remembered")
         assert "dkim=pass" in mx.result("remembered")
         assert len(mx.said("action=tempfail")) == 1
+        reply = refused.value.reply.text
+        shows("The DNS is gone, with `on_temperror: tempfail`", mx.daemon.log(), [reply])
 
 
 def rubbish() -> list[bytes]:
@@ -244,6 +248,7 @@ def test_a_log_that_cannot_be_written_holds_up_no_mail(tmp_path: Path, stream: s
         mx.all_is_well(traffic)
         assert not traffic.put_off
         assert mx.daemon.log() == ""
+        shows("The log cannot be written", "")
 
 
 def test_a_log_that_is_not_read_loses_lines_and_tells_how_many(tmp_path: Path) -> None:
@@ -262,6 +267,7 @@ def test_a_log_that_is_not_read_loses_lines_and_tells_how_many(tmp_path: Path) -
     [told] = [line for line in lines if b"log lines were lost" in line]
     lost = int(told.rpartition(b"lines=")[2])
     assert lost + sum(b"dkim=pass" in line for line in lines) == len(traffic.accepted)
+    shows("Nobody reads the log", told.decode())
 
 
 def test_files_that_may_not_grow(tmp_path: Path) -> None:
@@ -275,7 +281,7 @@ def test_files_that_may_not_grow(tmp_path: Path) -> None:
             traffic.more(10)
         mx.all_is_well(traffic)
         assert not traffic.put_off
-        assert mx.said("this worker's metrics are not counted")
+        shows("No file may grow", mx.daemon.log())
         assert len(mx.said("log lines were lost")) == 1
         # The line that was cut does not swallow the next one.
         assert all(re.match(r"20\d\d-\d\d-\d\dT", line) for line in mx.daemon.log().splitlines())
@@ -294,7 +300,7 @@ def test_too_few_descriptors_are_waited_for(tmp_path: Path) -> None:
             traffic.more(20)
         mx.all_is_well(traffic)
         assert not traffic.put_off
-        assert all("Too many open files" in line for line in mx.said("no connection can be accepted"))
+        shows("No descriptors are left", "\n".join(mx.said("no connection can be accepted")))
         wait_for(lambda: mx.open_connections() == 0, "the end of all connections")
 
 
@@ -320,3 +326,4 @@ def test_connections_beyond_the_configured_number_wait(tmp_path: Path) -> None:
             traffic.more(20)
         mx.all_is_well(traffic)
         assert not traffic.put_off
+        shows("All `connections` are taken", mx.daemon.log())

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psutil
+import pytest
 
+from tests.e2e.fault_table import shows
 from tests.e2e.greylist_site import GREYLISTED, Host, Strangers
 from tests.e2e.support import Traffic, nothing_lost
 from tests.harness.disk import Disk
 from tests.harness.redis_server import RedisServer
+from tests.harness.smtp import RefusedError
 from tests.harness.waiting import wait_for
 
 NEVER_BY_NETWORK = {"auto_allow": 0}
@@ -69,6 +73,7 @@ def test_redis_is_killed_and_comes_back(tmp_path: Path) -> None:
         told = host.daemon.log()
     assert told.count("the greylist's store does not work: mail passes meanwhile") == 1
     assert told.count("the greylist's store works again") == 1
+    shows("Redis is killed", told)
 
 
 def test_the_disk_is_full(tmp_path: Path) -> None:
@@ -83,6 +88,7 @@ def test_the_disk_is_full(tmp_path: Path) -> None:
             disk.make_room()
             greylists(strangers)
             assert store_errors(host)
+            shows("The disk with the greylist is full", host.daemon.log())
 
 
 def test_the_file_is_broken_at_the_start(tmp_path: Path) -> None:
@@ -98,6 +104,32 @@ def test_the_file_is_broken_at_the_start(tmp_path: Path) -> None:
             pass
         [kept] = tmp_path.glob("greylist.sqlite.broken-*")
         assert host.daemon.log().count(f"kept_as={kept}") == 1
+        shows("The greylist's file is broken", host.daemon.log())
+
+
+def test_the_file_is_deleted(tmp_path: Path) -> None:
+    with Host(tmp_path, NEVER_BY_NETWORK) as host:
+        host.put_off("a@newcomer.example", "bert@example.nl")
+        for file in tmp_path.glob("greylist.sqlite*"):
+            file.unlink()
+        wait_for(lambda: (tmp_path / "greylist.sqlite").exists() or asked_again(host), "another file")
+        replies = [f"4.2.0 : Greylisted, please try again in {asked_again(host)} seconds"]
+        shows("The greylist's file is deleted", host.daemon.log(), replies)
+
+
+def asked_again(host: Host) -> int:
+    """The seconds that the newcomer is told."""
+    return host.put_off("a@newcomer.example", "bert@example.nl")
+
+
+def test_the_file_is_locked(tmp_path: Path) -> None:
+    with Host(tmp_path, NEVER_BY_NETWORK) as host, mail_for(host) as strangers:
+        with closing(sqlite3.connect(tmp_path / "greylist.sqlite", timeout=5, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            wait_for(passes_unasked(host), "mail that passes without a store")
+            other.execute("ROLLBACK")
+        greylists(strangers)
+        shows("The greylist's file is locked", host.daemon.log())
 
 
 def test_workers_are_killed(tmp_path: Path) -> None:
@@ -112,13 +144,21 @@ def test_workers_are_killed(tmp_path: Path) -> None:
 
 def test_everything_is_killed(tmp_path: Path) -> None:
     """The daemon with all its workers dies and is started again: Postfix puts mail off meanwhile, and no more."""
-    with Host(tmp_path, NEVER_BY_NETWORK) as host:
+    with Host(tmp_path, {**NEVER_BY_NETWORK, "delay": 60}) as host:
         first = host.put_off("a@newcomer.example", "bert@example.nl")
         for each in [*workers(host), psutil.Process(host.daemon.process.pid)]:
             each.kill()
         host.daemon.process.wait()
+        with pytest.raises(RefusedError) as refused:
+            host.send("b@newcomer.example", "bert@example.nl")
         host.daemon.stop()
         host.daemon.start()
         assert host.put_off("a@newcomer.example", "bert@example.nl") <= first
         known = host.command("show")["entries"]
+        reply = refused.value.reply
+        shows(
+            "A policy service is killed with all its processes",
+            host.daemon.log(),
+            [f"{reply.code} {reply.text}"],
+        )
     assert [entry["sender"] for entry in known] == ["a@newcomer.example"]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from milters.server import IDLE_GRACE
+from tests.e2e.fault_table import shows
 from tests.e2e.mx import DAEMON, Mx, activate, holding
 from tests.e2e.support import FRIEND, RESULTS, Traffic, message, nothing_lost, zone_of
 from tests.harness.daemon import Daemon, Installation
@@ -35,7 +36,7 @@ def test_a_worker_killed_while_idle_is_not_missed(tmp_path: Path) -> None:
         wait_for(lambda: len({*mx.workers()} - {*before}) == 2, "two new workers")
         died = mx.said("a worker died; starting another")
     assert len(died) == 2
-    assert all("signal=SIGKILL" in line for line in died)
+    shows("A worker is killed while nothing is under way", "\n".join(died))
 
 
 def test_a_worker_killed_in_mid_message_costs_that_message_one_try(tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_a_worker_killed_in_mid_message_costs_that_message_one_try(tmp_path: Pat
         with Traffic(mx.send) as traffic:
             traffic.more(5)
             busy.kill()
-            with pytest.raises(RefusedError, match="END: 451"):
+            with pytest.raises(RefusedError, match="END: 451") as refused:
                 attempt.result(2)
             traffic.more(20)
             # The second try.
@@ -58,6 +59,8 @@ def test_a_worker_killed_in_mid_message_costs_that_message_one_try(tmp_path: Pat
         assert "dkim=pass" in mx.result("slow")
         mx.all_is_well(traffic)
         assert len(mx.said("signal=SIGKILL")) == 1
+        replies = [refused.value.reply.text, *traffic.put_off]
+        shows("A worker is killed in the middle of a message", mx.daemon.log(), replies)
         wait_for(lambda: len(mx.workers()) == 2, "the second worker")
 
 
@@ -72,6 +75,7 @@ def test_workers_killed_again_and_again_under_load(tmp_path: Path) -> None:
         mx.all_is_well(traffic)
         assert mx.daemon.process.pid == supervisor
         assert len(mx.said("a worker died; starting another")) == 4
+        shows("Workers are killed again and again", mx.daemon.log(), traffic.put_off)
 
 
 def test_a_session_whose_worker_is_gone_ends_in_a_temporary_failure(tmp_path: Path) -> None:
@@ -139,7 +143,6 @@ def test_a_restart_under_load(tmp_path: Path, activated: bool) -> None:
                     traffic.more(10)
                     assert daemon.stop() == 0
                     log = daemon.log()
-                    assert "stopping drain_timeout=30" in log
                     assert log.splitlines()[-1].endswith("stopped")
                     daemon = server.daemon(number).start()
                     assert ("took a socket from systemd" in daemon.log()) is activated
@@ -150,6 +153,13 @@ def test_a_restart_under_load(tmp_path: Path, activated: bool) -> None:
         assert all("dkim=pass" in delivery.values(RESULTS)[0] for delivery in delivered)
         if activated:
             assert not traffic.put_off
+        shows(
+            "A restart under load, where systemd keeps the socket"
+            if activated
+            else "A restart under load, without systemd",
+            log,
+            traffic.put_off,
+        )
 
 
 def test_the_next_instance_may_serve_before_the_last_one_has_left(tmp_path: Path) -> None:
@@ -174,6 +184,7 @@ def test_the_next_instance_may_serve_before_the_last_one_has_left(tmp_path: Path
             [delivery] = server.postfix.wait_for_delivery("slow@example.nl")
         assert "dkim=pass" in delivery.values(RESULTS)[0]
         assert not traffic.put_off
+        shows("An upgrade where systemd keeps the socket", old.log())
 
 
 @pytest.mark.parametrize("engine", ["asyncio", "libmilter"])
@@ -220,5 +231,7 @@ def test_reloads_under_load(tmp_path: Path) -> None:
         assert not traffic.put_off
         assert len(mx.said("reloaded workers=")) == 3
         assert len(mx.said("not reloaded: the old configuration stays in force")) == 5
+        shows("A reload under load", mx.daemon.log())
+        shows("A reload under load, of a broken file", mx.daemon.log())
         assert mx.said("authservid")
         assert mx.workers() == workers

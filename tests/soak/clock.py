@@ -5,6 +5,8 @@ from __future__ import annotations
 import mmap
 import struct
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 # The offset lies in a page that the daemon's processes share with us; each look at the clock reads it.
 _START = """\
@@ -40,6 +42,18 @@ class Clock:
     @offset.setter
     def offset(self, seconds: float) -> None:
         struct.pack_into("d", self._page, 0, seconds)
+
+    def close(self) -> None:
+        """Let go of the page; daemons that run keep theirs."""
+        self._page.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def command(self, command: list[str]) -> list[str]:
         """*command*, a ``PYTHON -m gatepost ...``, with this clock."""

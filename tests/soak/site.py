@@ -44,7 +44,7 @@ class Site:
             starting.enter_context(self.dns)
             place = starting.enter_context(tempfile.TemporaryDirectory(prefix="gatepost-"))
             self.redis = starting.enter_context(RedisServer(Path(place)))
-            self.clock = Clock(self.directory / "clock")
+            self.clock = starting.enter_context(Clock(self.directory / "clock"))
             self.sections = self._sections()
             self.gatepost = Installation(self.directory, self.sections, self._common())
             for daemon in self.gatepost.daemons.values():

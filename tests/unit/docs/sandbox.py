@@ -56,23 +56,33 @@ Shall we?
 
 
 class Sandbox:
-    """The host. Commands are given by ``run``, files read and written by the names that the page has."""
+    """The host. Commands are given by ``run``, files read and written by the names that the page has.
 
-    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, key: Path) -> None:
+    With a *key*, it signs for example.nl already; without, it has no configuration
+    yet. ``records`` is the DNS.
+    """
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, key: Path | None = None) -> None:
         self.root = root
-        self._records: dict[str, Any] = dict(RECORDS)
-        for directory in ("/etc/gatepost/keys/example.nl", "/var/lib/gatepost", "/root"):
+        self.records: dict[str, Any] = dict(RECORDS)
+        for directory in (
+            "/etc/gatepost/keys/example.nl",
+            "/var/lib/gatepost",
+            "/var/spool/postfix/private",
+            "/root",
+        ):
             (root / directory.lstrip("/")).mkdir(parents=True)
         for name in ("options", "asking", "signing"):
             monkeypatch.setattr(f"gatepost.cli.{name}.DEFAULT_CONFIG", self.path(CONFIG))
         monkeypatch.setattr("gatepost.cli.keygen.KEYS", self.path("/etc/gatepost/keys"))
         monkeypatch.setenv("COLUMNS", "100")
         monkeypatch.chdir(root / "root")
-        first = self.path("/etc/gatepost/keys/example.nl/mail.private")
-        first.write_bytes(key.read_bytes())
-        first.chmod(0o600)
+        if key is not None:
+            first = self.path("/etc/gatepost/keys/example.nl/mail.private")
+            first.write_bytes(key.read_bytes())
+            first.chmod(0o600)
+            self.write(CONFIG, FIRST_CONFIG)
         self.publish()
-        self.write(CONFIG, FIRST_CONFIG)
         (root / "root" / "message.eml").write_text(MESSAGE)
 
     def path(self, name: str) -> Path:
@@ -108,8 +118,8 @@ class Sandbox:
             domain = file.parent.name
             if not domains or domain in domains:
                 record = record_text(load_private_key(file, KeyRules()).public_key())
-                self._records[f"{file.stem}._domainkey.{domain}"] = [{"TXT": record}]
-        self.path("/etc/gatepost/zone.json").write_text(json.dumps(self._records))
+                self.records[f"{file.stem}._domainkey.{domain}"] = [{"TXT": record}]
+        self.path("/etc/gatepost/zone.json").write_text(json.dumps(self.records))
 
     def run(self, command: str) -> str:
         """What *command* writes, to either stream."""
@@ -167,12 +177,20 @@ def session(text: str) -> Iterator[tuple[str, str]]:
         yield command, shown
 
 
-def pattern_of(shown: str) -> re.Pattern[str]:
-    """What output may be: ``…`` stands for any text within a line, alone on a line for any lines."""
+def fits(shown: str, output: str) -> bool:
+    """Whether *output* is what a page shows.
+
+    ``…`` stands for any text within a line, alone on a line for any lines. How
+    wide a column of a table is depends on paths, which are longer here.
+    """
     parts = []
-    for line in shown.splitlines():
+    for line in _squeezed(shown).splitlines():
         if line.strip() == "…":
             parts.append("(?:.*\n)*?")
         else:
             parts.append(".*?".join(re.escape(piece) for piece in line.rstrip().split("…")) + " *\n")
-    return re.compile("".join(parts))
+    return re.fullmatch("".join(parts), _squeezed(output)) is not None
+
+
+def _squeezed(text: str) -> str:
+    return re.sub(r"(?<=\S) {2,}", "  ", text)

@@ -240,7 +240,8 @@ _FISH = """\
 function __gatepost_in
     set -l words (commandline -opc)
     for place in (seq (count $argv))
-        test "$words[(math $place + 1)]" = "$argv[$place]"; or return 1
+        set -l next (math $place + 1)
+        test "$words[$next]" = "$argv[$place]"; or return 1
     end
 end
 

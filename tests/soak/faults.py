@@ -27,11 +27,15 @@ SEAL_GAP = 15.0
 
 
 class Faults:
-    """Makes faults on *site*, chosen by *seed*. ``killed`` counts the workers that were killed, by daemon."""
+    """Makes faults on *site*, in an order that *seed* gives: all, or those that *only* names.
 
-    def __init__(self, site: Site, books: Books, seed: int) -> None:
+    ``killed`` counts the workers that were killed, by daemon.
+    """
+
+    def __init__(self, site: Site, books: Books, seed: int, only: Sequence[str] = ()) -> None:
         self._site = site
         self._books = books
+        self._only = only
         self.random = random.Random(seed)
         self.done: Counter[str] = Counter()
         self.killed: Counter[str] = Counter()
@@ -40,13 +44,12 @@ class Faults:
     def one(self) -> str:
         """Make one fault and undo it; its name. All have their turn before one comes again."""
         if not self._deck:
-            self._deck = list(self.all)
+            self._deck = [fault for fault in self.all if not self._only or _name(fault) in self._only]
             self.random.shuffle(self._deck)
         fault = self._deck.pop()
-        name = fault.__name__.replace("_", " ")
         fault()
-        self.done[name] += 1
-        return name
+        self.done[_name(fault)] += 1
+        return _name(fault)
 
     @property
     def all(self) -> Sequence[Callable[[], None]]:
@@ -304,3 +307,7 @@ class Faults:
     def _step(self, offset: float) -> None:
         self._books.shaken(time.monotonic() - SEAL_GAP, time.monotonic() + SEAL_GAP)
         self._site.clock.offset = offset
+
+
+def _name(fault: Callable[[], None]) -> str:
+    return fault.__name__.replace("_", " ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
@@ -39,6 +39,8 @@ class Plan:
     """Seconds between two faults, at least and at most."""
     warm_up: float = 60.0
     """Seconds of the quiet part after which memory is first measured."""
+    only: Sequence[str] = ()
+    """The names of the faults to be made; none given: all."""
 
 
 @dataclass
@@ -62,7 +64,7 @@ class Soak:
         self._world = World(plan.seed)
         self._site = Site(directory, self._world)
         self._books = Books()
-        self._faults = Faults(self._site, self._books, plan.seed)
+        self._faults = Faults(self._site, self._books, plan.seed, plan.only)
         self._report = Report(self._books, self._faults)
         self._over = Event()
 

@@ -15,8 +15,6 @@ from gatepost.config.settings import Config
 from gatepost.config.spf_settings import Spf
 from gatepost.config.words import did_you_mean, listed, quoted
 from gatepost.service.daemon import Daemon
-from milters.assembly import dkim_sign_daemon, dkim_verify_daemon, dmarc_daemon
-from policy.assembly import greylist_daemon, spf_daemon
 
 
 class Prepared(Daemon, Protocol):
@@ -39,13 +37,18 @@ def prepare(config: Config, name: str, secret: SecretSource = load_or_create) ->
     if settings is None:
         hint = did_you_mean(name, config.daemons) or f" (there are {listed(config.daemons, 'and')})"
         raise ConfigError([Problem("", 0, 0, "", f"no daemon is called {quoted(name)}{hint}")])
+    if isinstance(settings, (Spf, Greylist)):
+        # Here and below: no daemon loads what only others need, a fifth of its time to start and of its memory.
+        from policy.assembly import greylist_daemon, spf_daemon
+
+        if isinstance(settings, Spf):
+            return spf_daemon(config, name, settings, secret)
+        return greylist_daemon(config, name, settings)
+    from milters.assembly import dkim_sign_daemon, dkim_verify_daemon, dmarc_daemon
+
     if isinstance(settings, DkimVerify):
         return dkim_verify_daemon(config, name, settings, secret)
     if isinstance(settings, DkimSign):
         return dkim_sign_daemon(config, name, settings)
-    if isinstance(settings, Dmarc):
-        return dmarc_daemon(config, name, settings, secret)
-    if isinstance(settings, Spf):
-        return spf_daemon(config, name, settings, secret)
-    assert isinstance(settings, Greylist)
-    return greylist_daemon(config, name, settings)
+    assert isinstance(settings, Dmarc)
+    return dmarc_daemon(config, name, settings, secret)

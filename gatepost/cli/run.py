@@ -25,8 +25,6 @@ from gatepost.metrics import Metrics
 from gatepost.service.daemon import Build, Daemon, ServiceError
 from gatepost.service.privileges import drop, identity
 from gatepost.service.supervisor import Supervisor
-from policy import stdio
-from policy.assembly import PolicyDaemon
 
 EXAMPLE = "gatepost run dkim-verify --config /etc/gatepost/gatepost.yaml"
 EXIT_STATUS = "0 it was told to stop, 1 it cannot run, 2 wrong arguments, 78 the configuration cannot be used"
@@ -78,6 +76,9 @@ def run(name: str, file: Path, build: Callable[[Config, str], Daemon]) -> int:
 
 def run_on_stdio(name: str, file: Path, build: Callable[[Config, str], Daemon]) -> int:
     """Run the policy service called *name* on standard input and output, without a supervisor."""
+    from policy import stdio  # not needed by those that have a supervisor
+    from policy.assembly import PolicyDaemon
+
     streams = stdio.Streams.take()
     log = stdio.logger(name)
     try:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from gatepost.authres.read import ARParseError, read
 from gatepost.authres.result import Result
 from gatepost.authres.seal import Sealer, message_subject, spf_subject
-from gatepost.authres.spf_field import stated
+from gatepost.authres.spf_field import STATEMENT, stated
 from gatepost.authres.strip import Ids, claims
 from gatepost.authres.unsealed import read_unsealed
 from gatepost.message import Message
@@ -91,7 +91,9 @@ class Border:
         judged = []
         seen_spf = False
         for index, value in found:
-            sealed = any(self._sealer.opened(value, subject, now, longest) for subject, longest in subjects)
+            # Each subject costs a MAC, so the one that will do is tried first.
+            likely = reversed(subjects) if STATEMENT in value else subjects
+            sealed = any(self._sealer.opened(value, subject, now, longest) for subject, longest in likely)
             if inside and not sealed and not seen_spf and (spf := stated(value)) is not None:
                 sealed = seen_spf = spf.speaks_of(envelope.mail_from) and self._sealer.opened(
                     value, spf.subject, now

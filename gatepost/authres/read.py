@@ -94,8 +94,9 @@ def read(value: bytes) -> Parsed:
         return Parsed(authserv_id, ())
     results: list[Result] = []
     count = 0
+    reasoned = "reason" in text.lower()
     while position < len(text):
-        result, position = _result(text, position)
+        result, position = _result(text, position, reasoned)
         count += 1
         if result is not None:
             results.append(result)
@@ -144,8 +145,11 @@ def _after_semicolons(text: str, position: int) -> int:
         position += 1
 
 
-def _result(text: str, position: int) -> tuple[Result | None, int]:
-    """Read one resinfo, up to the semicolon or the end. No result: its version is unknown."""
+def _result(text: str, position: int, reasoned: bool) -> tuple[Result | None, int]:
+    """Read one resinfo, up to the semicolon or the end. No result: its version is unknown.
+
+    *reasoned* says that there may be a reason.
+    """
     head = _METHOD.match(text, position)
     if head is None:
         raise ARParseError("no method and result where one should be")
@@ -155,7 +159,7 @@ def _result(text: str, position: int) -> tuple[Result | None, int]:
         comment = _without_pairs((match["comment"] or "")[1:-1])
         position = match.end()
     reason = ""
-    if match := _REASON.match(text, position):
+    if reasoned and (match := _REASON.match(text, position)):
         reason = _unquoted(match["reason"])
         position = match.end()
     properties = []

@@ -40,7 +40,7 @@ SEAL_AT_END = re.compile(_SEAL.pattern + rb"\s*")
 """A seal, and the white space that may follow it at the end of a value."""
 
 # What we add to the results for ourselves: seals, and what an SPF field states (``spf_field``).
-_OUR_COMMENT = re.compile(rb'(?<!\\)\([ \t\r\n]*+gatepost-(?:seal|spf)(?![\w-])[^()\\"]*+\)', re.IGNORECASE)
+_OUR_COMMENT = re.compile(rb'\((?<!\\\()[ \t\r\n]*+gatepost-(?:seal|spf)(?![\w-])[^()\\"]*+\)', re.IGNORECASE)
 _SUBJECT_FIELDS = (b"from", b"date", b"message-id")
 _number = struct.Struct(">Q").pack
 

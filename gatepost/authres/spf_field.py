@@ -22,6 +22,9 @@ from gatepost.authres.write import format_value
 LONGEST_VALUE = 960
 """Octets of a value. Postfix takes the field as one line, which has at most 998 octets with its name."""
 
+STATEMENT = b"(gatepost-spf"
+"""How the comment begins that states whom a field speaks of."""
+
 _BARE = "@!$&'*/:^`{|}~"
 _STATEMENT = re.compile(
     rb"\(gatepost-spf\s+v1\s+ip=([^\s()]*)\s+helo=([^\s()]*)\s+from=([^\s()]*)\s*\)\s*" + SEAL_AT_END.pattern
@@ -74,7 +77,7 @@ def write_spf_field(
 
 def stated(value: bytes) -> Stated | None:
     """Find what the *value* of a field states; None for a field that is no SPF field of ours."""
-    at = value.rfind(b"(gatepost-spf")
+    at = value.rfind(STATEMENT)
     if at < 0 or len(value) - at > _LONGEST_STATEMENT:
         return None
     match = _STATEMENT.fullmatch(value, at)

@@ -13,6 +13,8 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
+from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 
 from gatepost.dmarc.evaluate import Evaluation
@@ -29,6 +31,8 @@ MOST_WAITING = 10_000
 MOST_CHARACTERS = 16_000_000
 """Characters in these rows that a stranger may have chosen; further rows are dropped."""
 _BUSY = 0.02  # mail waits as long, so another process's lock is rather left alone until the next second
+
+_json = json.JSONEncoder(separators=(",", ":")).encode
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS message (
@@ -96,7 +100,7 @@ class Row:
             mail_from=envelope.mail_from.decode("utf-8", "replace"),
             author_domain=evaluation.domain,
             policy_domain=evaluation.policy_domain,
-            record=_json(_published(evaluation.record)),
+            record=_published(evaluation.record),
             result=evaluation.verdict,
             disposition=disposition,
             override=override,
@@ -114,20 +118,23 @@ class Row:
         )
 
 
-def _published(record: Record | None) -> dict[str, object]:
-    """What a report repeats of the record (RFC 9990, policy_published)."""
+@lru_cache(maxsize=256)  # most mail comes from few domains
+def _published(record: Record | None) -> str:
+    """What a report repeats of the record (RFC 9990, policy_published), as JSON."""
     if record is None:
-        return {}
-    return {
-        "p": record.policy,
-        "sp": record.subdomain_policy,
-        "np": record.nonexistent_policy,
-        "adkim": "s" if record.strict_dkim else "r",
-        "aspf": "s" if record.strict_spf else "r",
-        "t": "y" if record.testing else "n",
-        "fo": record.failure_options,
-        "rua": record.aggregate_uris,
-    }
+        return "{}"
+    return _json(
+        {
+            "p": record.policy,
+            "sp": record.subdomain_policy,
+            "np": record.nonexistent_policy,
+            "adkim": "s" if record.strict_dkim else "r",
+            "aspf": "s" if record.strict_spf else "r",
+            "t": "y" if record.testing else "n",
+            "fo": record.failure_options,
+            "rua": record.aggregate_uris,
+        }
+    )
 
 
 def _storable(text: str) -> str:
@@ -135,11 +142,8 @@ def _storable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
-
-
 _NAMES = [field.name for field in fields(Row)]
+_values = attrgetter(*_NAMES)
 _INSERT = f"INSERT INTO message ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"
 
 
@@ -185,7 +189,7 @@ class History:
 
     def write(self) -> None:
         """Write what waits, now."""
-        rows = [tuple(getattr(row, name) for name in _NAMES) for row in self._waiting]
+        rows = [_values(row) for row in self._waiting]
         if not rows:
             return
         try:

@@ -65,19 +65,25 @@ def question(domain: str) -> Question:
     return Question(f"_dmarc.{domain}", "TXT")
 
 
+@lru_cache(maxsize=1024)
+def _questions(domain: str) -> Mapping[str, Question]:
+    """The questions of a walk from *domain*, by the domain that they are about."""
+    return {name: question(name) for name in targets(domain)}
+
+
 def walk(domain: str) -> Steps[Walk]:
     """Walk the tree from *domain* up.
 
     All names are asked for at once: there are eight at most, and the names
     above are in everybody's cache.
     """
-    names = targets(domain)
-    answers = yield [question(name) for name in names]
+    questions = _questions(domain)
+    answers = yield questions.values()
     records: list[Found] = []
     failed: list[str] = []
     ambiguous: list[str] = []
-    for name in names:
-        answer = answers[question(name)]
+    for name, asked in questions.items():
+        answer = answers[asked]
         if answer.temporary:
             failed.append(name)
             continue

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from gatepost.authres.seal import Sealer
@@ -27,7 +27,7 @@ from gatepost.spf.check import Check, client_of
 from gatepost.spf.report import authres_result, received_spf
 from gatepost.spf.result import SpfResult
 from policy.handler import DUNNO, Request
-from policy.instances import Instances
+from policy.instances import Instances, Key
 from policy.spf_allow import AllowList
 from policy.spf_rules import Refusal, Results, RuleBook
 
@@ -148,7 +148,7 @@ class SpfHandler:
         )
 
     async def _act_later(
-        self, request: Request, key: Hashable, helo: Check | None, mail_from: Check | None
+        self, request: Request, key: Key, helo: Check | None, mail_from: Check | None
     ) -> str:
         if helo is None or mail_from is None:
             helo_result, mail_from_result = await _finished(helo), await _finished(mail_from)
@@ -158,7 +158,7 @@ class SpfHandler:
         return action if isinstance(action, str) else await action
 
     def _checked(
-        self, request: Request, key: Hashable, helo: SpfResult | None, mail_from: SpfResult | None
+        self, request: Request, key: Key, helo: SpfResult | None, mail_from: SpfResult | None
     ) -> _Message:
         """Count the results, and make the fields that the message is to get."""
         results = Results(request.client_address, request.helo, request.sender, helo, mail_from)
@@ -182,7 +182,7 @@ class SpfHandler:
             message.fields.extend(self._fields(request, results))
         return self._remembered(request, key, message)
 
-    def _remembered(self, request: Request, key: Hashable, message: _Message) -> _Message:
+    def _remembered(self, request: Request, key: Key, message: _Message) -> _Message:
         if request.instance:
             self._messages.put(key, message)
         return message
@@ -284,7 +284,7 @@ async def _finished(check: Check | None) -> SpfResult | None:
     return None if check is None else await check.finish()
 
 
-def _key(request: Request) -> Hashable:
+def _key(request: Request) -> Key:
     """What makes a message. ``instance`` alone would do for one Postfix, but several may ask."""
     return request.instance, request.client_address, request.helo, request.sender
 

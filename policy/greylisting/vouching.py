@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from gatepost.dns.answer import Answer
 from gatepost.networks import parse_address
+from policy.instances import is_too_long
 
 if TYPE_CHECKING:
     from gatepost.spf.result import SpfResult
@@ -44,11 +45,12 @@ class SpfVouching:
         result = await self._check(client, helo, sender)
         vouches = result.verdict == "pass" and result.mechanism.lower() not in _EVERYBODY
         domain = result.domain if vouches else ""
-        if result.verdict != "temperror":
+        key = _key(client, helo, sender)
+        if result.verdict != "temperror" and not is_too_long(key):
             if len(self._kept) >= _MOST_KEPT:
                 # The oldest: a dict keeps the order in which things came.
                 del self._kept[next(iter(self._kept))]
-            self._kept[_key(client, helo, sender)] = domain, self._clock()
+            self._kept[key] = domain, self._clock()
         return domain
 
 

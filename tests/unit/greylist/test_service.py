@@ -346,6 +346,15 @@ def test_a_temporary_error_of_spf_is_asked_again(tmp_path: Path, log: LogFile) -
     play(scene, tmp_path, log)
 
 
+def test_spf_of_a_sender_that_no_message_has_is_not_remembered(tmp_path: Path, log: LogFile) -> None:
+    async def scene(site: Site) -> None:
+        for _ in range(2):
+            await site.ask(sender="x" * 5000 + "@example.org")
+        assert len(site.spf_asked) == 2
+
+    play(scene, tmp_path, log)
+
+
 def test_without_spf(tmp_path: Path, log: LogFile) -> None:
     async def scene(site: Site) -> None:
         await site.ask()

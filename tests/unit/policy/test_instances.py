@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from policy.instances import Instances
+import pytest
+
+from policy.instances import LONGEST_KEY, Instances
 
 
 class Clock:
@@ -44,3 +46,14 @@ def test_a_new_value_replaces_the_old() -> None:
     instances.put("a", 1)
     instances.put("a", 2)
     assert (instances.get("a"), len(instances)) == (2, 1)
+
+
+@pytest.mark.parametrize("key", ["x" * LONGEST_KEY, ("x", "y" * (LONGEST_KEY - 1))])
+def test_a_key_that_no_message_has_is_not_remembered(key: str | tuple[str, ...]) -> None:
+    instances: Instances[int] = Instances(10, 60.0, Clock())
+    instances.put(key, 1)
+    assert instances.get(key) == 1
+    longer = key + "x" if isinstance(key, str) else (*key, "x")
+    instances.put(longer, 1)
+    assert instances.get(longer) is None
+    assert len(instances) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,15 +37,17 @@ class Layout:
 
     name: str
     postfix: str
+    filters: Callable[[Path], list[amavis.Amavis]]
     changes: Mapping[str, str]
     without: Sequence[str] = ()
 
 
 LAYOUTS = {
-    "A": Layout("A", "filtered", {}),
+    "A": Layout("A", "filtered", amavis.one_instance, {}),
     "B": Layout(
         "B",
         "proxied",
+        amavis.two_instances,
         {"    #verify_local: no     # yes behind smtpd_proxy_filter\n": "    verify_local: yes\n"},
         ["dmarc-stamp"],
     ),
@@ -55,8 +57,8 @@ LAYOUTS = {
 class Server:
     """Everything, as a context manager; parts may be stopped and started within.
 
-    ``gatepost`` holds our daemons by name, ``amavis``, ``dns``, ``mariadb`` and ``dovecot``
-    are processes, ``mx`` is the Postfix under test, ``outside`` the one of the world, and
+    ``gatepost`` holds our daemons by name, ``amavis`` one or two instances; ``dns``, ``mariadb``
+    and ``dovecot`` are processes, ``mx`` is the Postfix under test, ``outside`` the one of the world, and
     ``theirs`` are the keys of example.org.
     """
 
@@ -80,8 +82,9 @@ class Server:
             self.mx = Mx(self.layout.postfix, pem)
             self.mx.furnish()
             self.dovecot: Process = starting.enter_context(dovecot(self.directory, pem))
-            amavis.furnish()
-            self.amavis: Process = starting.enter_context(amavis.Amavis(self.directory))
+            self.amavis: list[amavis.Amavis] = self.layout.filters(self.directory)
+            for instance in self.amavis:
+                starting.enter_context(instance)
             for daemon in self.gatepost.daemons.values():
                 starting.enter_context(daemon)
             starting.enter_context(self.mx.process)
@@ -112,7 +115,14 @@ def _tidy(directory: Path) -> None:
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir()
     for path in (
-        *("/var/lib/mysql", "/var/spool/postfix", "/var/lib/postfix", "/var/log", "/var/lib/amavis"),
+        *(
+            "/var/lib/mysql",
+            "/var/spool/postfix",
+            "/var/lib/postfix",
+            "/var/log",
+            "/var/lib/amavis",
+            "/var/lib/amavis-out",
+        ),
         *("/var/mail/vhosts", "/var/lib/gatepost", "/run/dovecot"),
     ):
         for each in Path(path).glob("*"):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tests.harness.ports import listening
@@ -16,8 +18,10 @@ from tests.pipeline.machine import ADDRESS, HOSTNAME, rewrite
 from tests.pipeline.servers.dns import HOSTED
 
 CONF = Path(__file__).parents[3] / "conf"
-LOG = Path("/var/log/amavis.log")
+LOG, OUTWARD_LOG = Path("/var/log/amavis.log"), Path("/var/log/amavis-out.log")
 QUARANTINE = Path("/var/lib/amavis/virusmails")
+
+_PLACES = ("tmp", "db", "virusmails")
 
 # What the guides have in 50-user, as far as it decides over mail: spam is kept aside, and its sender not told.
 _USER = """\
@@ -55,21 +59,83 @@ score    SITE_DMARC_FAIL 0.1
 """
 
 
-def furnish() -> None:
-    """Write Amavis' and SpamAssassin's configuration."""
+# A second instance for what users send, as the guides have it: the first one's files, and this behind them.
+_OUTWARD = """\
+use strict;
+$MYHOME = '/var/lib/amavis-out';
+$TEMPBASE = "$MYHOME/tmp";
+$QUARANTINEDIR = "$MYHOME/virusmails";
+$daemon_user = 'amavisout';
+$daemon_group = 'amavisout';
+$pid_file = '/run/amavis-out/amavisd.pid';
+$lock_file = '/run/amavis-out/amavisd.lock';
+$unix_socketname = "$MYHOME/amavisd.sock";
+$LOGFILE = '/var/log/amavis-out.log';
+$inet_socket_port = [10028];
+$final_spam_destiny = D_PASS;
+1;
+"""
+
+
+class Amavis(Process):
+    """An instance that listens on *ports*, with the configuration *file* where it is not Debian's own."""
+
+    def __init__(self, directory: Path, ports: Sequence[int], file: Path | None = None) -> None:
+        self._log = OUTWARD_LOG if file else LOG
+        super().__init__(
+            ["amavisd", *(("-c", str(file)) if file else ()), "foreground"],
+            directory / f"amavis.{ports[0]}.out",
+            ready=lambda: all(listening(port) for port in ports),
+            timeout=60,
+        )
+
+    def output(self) -> str:
+        """What it has written, and its log."""
+        return super().output() + self._log.read_text(errors="replace")
+
+
+def one_instance(directory: Path) -> list[Amavis]:
+    """One for both directions, as conf/amavis has it. Not started yet."""
+    _furnish()
+    shutil.copy(CONF / "spamassassin" / "gatepost.cf", "/etc/spamassassin/gatepost.cf")
+    return [Amavis(directory, [10024, 10028])]
+
+
+def two_instances(directory: Path) -> list[Amavis]:
+    """One for each direction, a user each, as the guides have it. Not started yet.
+
+    Made for a filter before the queue, which sees results that a stranger may have written:
+    SpamAssassin is not told to believe any.
+    """
+    _furnish("$inet_socket_port = [10024];\n")
+    Path("/etc/spamassassin/gatepost.cf").unlink(missing_ok=True)
+    home = "/var/lib/amavis-out"
+    subprocess.run(["useradd", "--system", "--user-group", "--home-dir", home, "amavisout"], check=False)
+    _own("amavisout", [Path(home), *(Path(home, name) for name in _PLACES), Path("/run/amavis-out")])
+    rewrite(OUTWARD_LOG, "", owner="amavisout", group="amavisout")
+    directories = (Path("/usr/share/amavis/conf.d"), Path("/etc/amavis/conf.d"))
+    files = [file for place in directories for file in sorted(place.glob("*"))]
+    text = "\n".join(file.read_text(errors="replace") for file in files)
+    file = rewrite("/etc/amavis/amavis-out.conf", text + _OUTWARD)
+    return [Amavis(directory, [10024]), Amavis(directory, [10028], file)]
+
+
+def _furnish(further: str = "") -> None:
+    """Write what Amavis and SpamAssassin read, with *further* lines for Amavis."""
     domains = ", ".join(f"'.{domain}'" for domain in HOSTED)
-    rewrite("/etc/amavis/conf.d/50-user", _USER.format(hostname=HOSTNAME, domains=domains, log=LOG))
+    user = _USER.format(hostname=HOSTNAME, domains=domains, log=LOG)
+    rewrite("/etc/amavis/conf.d/50-user", user.removesuffix("1;\n") + further + "1;\n")
     shutil.copy(CONF / "amavis" / "50-gatepost", "/etc/amavis/conf.d/50-gatepost")
     rewrite("/etc/spamassassin/local.cf", _SPAMASSASSIN.format(address=ADDRESS))
-    shutil.copy(CONF / "spamassassin" / "gatepost.cf", "/etc/spamassassin/gatepost.cf")
     _load_plugin("AuthRes")
     rewrite(LOG, "", owner="amavis", group="amavis")
-    for path in (
-        *(Path("/var/lib/amavis", name) for name in ("tmp", "db", "virusmails")),
-        Path("/run/amavis"),
-    ):
+    _own("amavis", [*(Path("/var/lib/amavis", name) for name in _PLACES), Path("/run/amavis")])
+
+
+def _own(user: str, places: Iterable[Path]) -> None:
+    for path in places:
         path.mkdir(mode=0o750, exist_ok=True)
-        shutil.chown(path, "amavis", "amavis")
+        shutil.chown(path, user, user)
 
 
 def _load_plugin(name: str) -> None:
@@ -81,19 +147,3 @@ def _load_plugin(name: str) -> None:
             rewrite(file, line.sub(r"\1", text))
             return
     raise RuntimeError(f"no *.pre of SpamAssassin names {name}")
-
-
-class Amavis(Process):
-    """One instance with both ports."""
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(
-            ["amavisd", "foreground"],
-            directory / "amavis.out",
-            ready=lambda: listening(10024) and listening(10028),
-            timeout=60,
-        )
-
-    def output(self) -> str:
-        """What it has written, and its log."""
-        return super().output() + LOG.read_text(errors="replace")

@@ -8,9 +8,10 @@ together. How much survives a crash of the server is the server's to say
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from hashlib import sha1
 from importlib import resources
 from typing import Any, Final
@@ -44,6 +45,7 @@ _DIGEST: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 _OUTCOMES: Final = {outcome.value.encode(): outcome for outcome in Outcome}
 _AT_ONCE: Final = 500
 _FIRST: Final = "0"
+_WRONG_KIND: Final = "WRONGTYPE"
 
 
 class RedisStore:
@@ -52,8 +54,11 @@ class RedisStore:
     def __init__(self, url: str, rules: Rules, timeout: float) -> None:
         self.rules = rules
         # One more try, at once: a connection that the server closed meanwhile is no failure.
+        # Older clients do not compare the server's name with its certificate by themselves.
+        tls = {"ssl_check_hostname": True} if url.startswith("rediss:") else {}
         self._client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
             url,
+            **tls,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
             retry=Retry(NoBackoff(), 1, supported_errors=(redis.exceptions.ConnectionError,)),
@@ -109,11 +114,11 @@ class RedisStore:
         found: list[Entry] = []
         async with _speaking():
             cursor, keys = await self._scan(_triplet_pattern(search), limit, after)
+            keys = [key for key in keys if key.count(_SEPARATOR) == 2]
             for key, values in await self._read(keys, ("first", "last", "passed")):
                 braced, sender, recipient = key.split(_SEPARATOR)
-                origin = braced[1:-1]
-                if not search.origins or origin in search.origins:
-                    record = TripletRecord(float(values[0]), float(values[1]), values[2] == b"1")
+                origin, record = braced[1:-1], _triplet_record(values)
+                if record is not None and (not search.origins or origin in search.origins):
                     found.append(Entry(Triplet(origin, sender, recipient), record))
         return EntryPage(found, cursor)
 
@@ -124,9 +129,9 @@ class RedisStore:
             cursor, keys = await self._scan(_origin_pattern(search), limit, after)
             keys = [key for key in keys if _SEPARATOR not in key]
             for key, values in await self._read(keys, ("deliveries", "counted", "last", "pinned")):
-                name = key[1:-1]
-                if not search.origins or name in search.origins:
-                    found.append(Origin(name, _origin_record(values)))
+                name, record = key[1:-1], _origin_record(values)
+                if record is not None and (not search.origins or name in search.origins):
+                    found.append(Origin(name, record))
         return OriginPage(found, cursor)
 
     async def pin(self, origin: str, now: float) -> None:
@@ -196,12 +201,18 @@ class RedisStore:
                 return (str(cursor) if cursor else ""), list(keys)
 
     async def _read(self, keys: Sequence[str], fields: Sequence[str]) -> list[tuple[str, list[Any]]]:
-        """The fields of those keys that are still there."""
+        """The fields of those keys that are still there, and are of a kind that we could have made."""
         pipeline = self._client.pipeline(transaction=False)
         for key in keys:
             pipeline.hmget(PREFIX + key, list(fields))
-        found = zip(keys, await pipeline.execute(), strict=True)
-        return [(key, values) for key, values in found if values[0] is not None]
+        found = []
+        for key, values in zip(keys, await pipeline.execute(raise_on_error=False), strict=True):
+            if isinstance(values, Exception):
+                if not str(values).startswith(_WRONG_KIND):
+                    raise values
+            elif values[0] is not None:
+                found.append((key, values))
+        return found
 
     async def close(self) -> None:
         """Close the connections."""
@@ -240,14 +251,36 @@ def _glob(text: str) -> str:
     return re.sub(r"[?\[\]\\]", r"\\\g<0>", text)
 
 
-def _origin_record(values: Sequence[bytes | None]) -> OriginRecord:
+def _triplet_record(values: Sequence[bytes | None]) -> TripletRecord | None:
+    """A triplet from its fields; None where somebody else has written them."""
+    first, last, passed = values
+    try:
+        return TripletRecord(_number(first), _number(last), passed == b"1")
+    except ValueError:
+        return None
+
+
+def _origin_record(values: Sequence[bytes | None]) -> OriginRecord | None:
+    """An origin from its fields; None where somebody else has written them."""
     deliveries, counted, last, pinned = values
-    return OriginRecord(int(deliveries or 0), float(counted or 0), float(last or 0), pinned=pinned == b"1")
+    try:
+        return OriginRecord(int(deliveries or 0), _number(counted), _number(last), pinned=pinned == b"1")
+    except ValueError:
+        return None
+
+
+def _number(value: bytes | None) -> float:
+    """A number of seconds; 0 for none. Raises ValueError."""
+    number = float(value or 0)
+    if not math.isfinite(number):
+        raise ValueError("no number of seconds")
+    return number
 
 
 def _decision(answer: object) -> Decision:
     if isinstance(answer, list) and len(answer) == 2 and answer[0] in _OUTCOMES:
-        return Decision(_OUTCOMES[answer[0]], float(answer[1]))
+        with suppress(ValueError):  # of numbers that are none, which others may have put there
+            return Decision(_OUTCOMES[answer[0]], _number(answer[1]))
     if isinstance(answer, Exception):
         raise StoreError(_told(answer))
     raise StoreError("the server gave an answer that is none")

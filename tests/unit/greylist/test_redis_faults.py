@@ -234,6 +234,59 @@ def test_two_hosts_share_what_they_know(shared_redis: RedisServer) -> None:
     asyncio.run(scene())
 
 
+STRANGE = {
+    "{a}\x1fb\x1fc": {"first": "soon", "last": "1", "passed": "1"},
+    "{a}\x1fb\x1fd": {"first": "nan", "last": "1", "passed": "0"},
+    "{a}\x1fb": {"first": "1", "last": "1", "passed": "1"},
+    "{a}\x1fb\x1fe\x1ff": {"first": "1", "last": "1", "passed": "1"},
+    "{a}": {"deliveries": "many", "counted": "1", "last": "1"},
+    "{b}": {"deliveries": "1", "counted": "1", "last": "inf"},
+}
+"""What we would not have written, by key."""
+
+
+def test_what_others_have_put_there_is_passed_over(redis_server: RedisServer) -> None:
+    async def scene() -> None:
+        store = redis_store(redis_server)
+        await store.judge([Question(triplet())], NOW)
+        with client(redis_server) as connection:
+            for key, fields in STRANGE.items():
+                connection.hset(PREFIX + key, mapping=fields)
+            connection.set(f"{PREFIX}{{c}}\x1fd\x1fe", "text")
+            connection.set(f"{PREFIX}{{c}}", "text")
+        assert [entry.triplet for entry in (await store.entries(Search(), 100)).entries] == [triplet()]
+        assert (await store.origins(Search(), 100)).origins == []
+        assert (await store.stats()).waiting == 1
+        await store.close()
+
+    asyncio.run(scene())
+
+
+def test_a_time_that_is_none_is_a_fault_of_the_store(redis_server: RedisServer) -> None:
+    async def scene() -> None:
+        store = redis_store(redis_server)
+        await store.judge([Question(triplet())], NOW)
+        with client(redis_server) as connection:
+            [key] = connection.scan_iter(f"{PREFIX}*\x1f*")
+            connection.hset(key, "first", "nan")
+        with pytest.raises(StoreError, match="an answer that is none"):
+            await store.judge([Question(triplet())], NOW + 10)
+        await store.close()
+
+    asyncio.run(scene())
+
+
+def test_a_server_by_tls_has_to_show_its_name() -> None:
+    async def scene() -> None:
+        store = RedisStore("rediss://redis.example.nl:6380/1", RULES, 1.0)
+        options = store._client.connection_pool.connection_kwargs
+        assert options["ssl_check_hostname"] is True
+        assert options.get("ssl_cert_reqs", "required") == "required"
+        await store.close()
+
+    asyncio.run(scene())
+
+
 def test_the_harness_kills_for_real(redis_server: RedisServer) -> None:
     redis_server.process.signal(signal.SIGKILL)
     redis_server.process.wait()

@@ -79,7 +79,7 @@ class Mx:
         debian = Path("/usr/share/postfix/master.cf.dist").read_text()
         rest = re.sub(r"(?m)^(smtp|submission|submissions|smtps)\s+inet.*\n(?:[ \t].*\n)*", "", debian)
         rewrite(ETC / "master.cf", rest + (CONF / self._kind / "master.cf").read_text())
-        for file in (CONF / self._kind).glob("*_headers"):
+        for file in CONF.glob("filtered/*_headers"):
             shutil.copy(file, ETC)
         for name, query in _MAPS.items():
             login = f"user = mailuser\npassword = {PASSWORD}\nhosts = 127.0.0.1\ndbname = mailserver\n"

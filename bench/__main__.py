@@ -19,6 +19,7 @@ from bench.measurement import QUICK, USUAL, Measurement, Pace
 from bench.page import fill
 from bench.result import Result, Run
 from bench.world import MissingError, World
+from tests.harness.milter_client import ClientError
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"

@@ -43,7 +43,9 @@ class Dialogues:
     """Messages as they go to one milter. ``answer`` is what it says to the offer, each time.
 
     *expected* has to be in what it says to the end of a message, with the
-    verdict accept or continue. With *once* no message is sent twice.
+    verdict accept or continue. With *once* no message is sent twice. Where
+    ``patience`` is given, a write or a read that takes longer raises
+    BlockingIOError.
     """
 
     address: Address
@@ -51,6 +53,7 @@ class Dialogues:
     messages: Sequence[Sequence[Exchange]]
     expected: Sequence[bytes]
     once: bool = False
+    patience: int = 0
 
     @classmethod
     def prepare(
@@ -95,6 +98,10 @@ class MilterTalk:
         began = time.perf_counter()
         milter = socket.socket(self._family)
         try:
+            if dialogues.patience:
+                limit = struct.pack("ll", dialogues.patience, 0)
+                milter.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+                milter.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
             milter.connect(dialogues.address)
             milter.sendall(_OFFER)
             told = milter.recv(4096)

@@ -66,8 +66,12 @@ class MilterWork:
                 self.check(world, mail, client.send(mail))
 
     def clients(self, world: World, player: Player, daemon: Running) -> MakeClient:
+        return self.dialogues(world, player, daemon).client
+
+    def dialogues(self, world: World, player: Player, daemon: Running) -> Dialogues:
+        """What the clients of the next run say."""
         mails = self.mails(world, player) if self.fresh else self._made[player.name]
-        return Dialogues.prepare(daemon.address, mails, self.expected, once=self.fresh).client
+        return Dialogues.prepare(daemon.address, mails, self.expected, once=self.fresh)
 
 
 def signatures_hold(world: World, mail: Mail, result: Result) -> None:

@@ -143,8 +143,9 @@ class Session:
         return left_over
 
     def recipient(self, address: bytes) -> None:
-        """One more recipient; those beyond the limit are not remembered."""
-        if len(self._recipients) < self._terms.limits.recipients:
+        """One more recipient; those beyond the limit are not remembered, and none where the daemon needs none."""
+        terms = self._terms
+        if Step.RCPT in terms.handler.needs.steps and len(self._recipients) < terms.limits.recipients:
             self._recipients.append(address)
 
     # The message.

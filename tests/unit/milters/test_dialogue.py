@@ -191,8 +191,9 @@ def test_limits_of_the_header(limits: Limits, sent: int, kept: int, oversized: s
 
 def test_what_is_not_needed_is_not_shown() -> None:
     talk = Talk(Needs(Step.MAIL, {}), steps=0)
-    talk.say(subject("accept"), EOH, BODY, EOB)
+    talk.say(MAIL, RCPT, subject("accept"), EOH, BODY, EOB)
     assert talk.handler.messages[0].headers == []
+    assert talk.handler.messages[0].envelope.recipients == []
 
 
 def test_macros_by_stage() -> None:

@@ -145,7 +145,7 @@ class Session:
     def recipient(self, address: bytes) -> None:
         """One more recipient; those beyond the limit are not remembered, and none where the daemon needs none."""
         terms = self._terms
-        if Step.RCPT in terms.handler.needs.steps and len(self._recipients) < terms.limits.recipients:
+        if terms.shows_recipients and len(self._recipients) < terms.limits.recipients:
             self._recipients.append(address)
 
     # The message.

@@ -24,8 +24,8 @@ class Terms:
     """What all sessions of a worker have in common. ``clock`` gives seconds, from any starting point.
 
     What is the same for all of them is found out once: which macros the daemon
-    reads (``macro_names``), whether it is shown header and body, and what comes
-    of an MTA's offer.
+    reads (``macro_names``), whether it is shown recipients, header and body, and
+    what comes of an MTA's offer.
     """
 
     handler: Handler
@@ -35,6 +35,7 @@ class Terms:
     metrics: ServerMetrics | None = None
     clock: Callable[[], float] = time.monotonic
     macro_names: frozenset[str] = field(init=False)
+    shows_recipients: bool = field(init=False)
     shows_headers: bool = field(init=False)
     shows_body: bool = field(init=False)
     agree: Callable[[int, int, int], tuple[Agreement, bytes]] = field(init=False)
@@ -43,6 +44,7 @@ class Terms:
     def __post_init__(self) -> None:
         needs = self.handler.needs
         self.macro_names = macro_names(needs)
+        self.shows_recipients = Step.RCPT in needs.steps
         self.shows_headers = Step.HEADERS in needs.steps
         self.shows_body = Step.BODY in needs.steps
 

@@ -210,7 +210,7 @@ class Resolver:
                     continue
                 if not self._settings.nameservers:
                     return Answer(Outcome.NXDOMAIN, detail="not in the zone file"), 0.0
-            if not self._servers.order():
+            if not len(self._servers):
                 return Answer(Outcome.SERVFAIL, detail=self._trouble), 0.0
             response = await self._client.ask(Question(chain[-1], _TYPES[rdtype]), deadline)
             ttl = min(ttl, response.ttl)

@@ -16,6 +16,9 @@ DNS_PORT = 53
 AVOIDED_SECONDS = 10.0
 """How long a server that did not answer is asked after the others."""
 
+PROBED_SECONDS = 2.0
+"""How long the others still go first when that time is over: one question finds out whether the server answers."""
+
 REREAD_SECONDS = 1.0
 """How long resolv.conf(5) is taken to be as it was."""
 
@@ -78,11 +81,14 @@ class Servers:
         return len(self._all)
 
     def order(self) -> tuple[Server, ...]:
-        """All servers, in the order in which to ask them now."""
+        """All servers, in the order in which to ask them now. It is for one question, which has to be asked."""
         if not self._avoided:
             return self._all
         now = self._clock()
-        return tuple(sorted(self._all, key=lambda each: self._avoided.get(each, now) > now))
+        order = tuple(sorted(self._all, key=lambda each: self._avoided.get(each, now) > now))
+        if self._avoided.get(order[0], now + 1) <= now:
+            self._avoided[order[0]] = now + PROBED_SECONDS
+        return order
 
     def silent(self, which: Server) -> None:
         """Ask *which* after the others for a while: it did not answer."""
@@ -109,14 +115,19 @@ class SystemServers(Servers):
         self._seen: tuple[int, int, int] | None = None
         self._look_due = clock()
 
+    def __len__(self) -> int:
+        self._look_again()
+        return super().__len__()
+
     def order(self) -> tuple[Server, ...]:
         """As for any servers, from the file's present content."""
-        if self._clock() >= self._look_due:
-            self._look_due = self._clock() + REREAD_SECONDS
-            self._look()
+        self._look_again()
         return super().order()
 
-    def _look(self) -> None:
+    def _look_again(self) -> None:
+        if self._clock() < self._look_due:
+            return
+        self._look_due = self._clock() + REREAD_SECONDS
         try:
             status = os.stat(self._path)
         except OSError:

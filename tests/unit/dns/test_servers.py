@@ -7,6 +7,7 @@ import pytest
 
 from gatepost.dns.servers import (
     AVOIDED_SECONDS,
+    PROBED_SECONDS,
     REREAD_SECONDS,
     Servers,
     SystemServers,
@@ -85,3 +86,16 @@ def test_silent_servers_are_asked_last_for_a_while() -> None:
     assert servers.order() == (a, c, b)
     clock.now += AVOIDED_SECONDS
     assert servers.order() == (a, b, c)
+
+
+def test_one_question_finds_out_whether_a_server_answers_again() -> None:
+    clock = Clock()
+    a, b = (server(host) for host in ("192.0.2.1", "192.0.2.2"))
+    servers = Servers((a, b), clock)
+    servers.silent(a)
+    clock.now += AVOIDED_SECONDS
+    assert [servers.order()[0] for _ in range(3)] == [a, b, b]
+    clock.now += PROBED_SECONDS
+    assert [servers.order()[0] for _ in range(3)] == [a, b, b], "nothing was heard of the first"
+    servers.answered(a)
+    assert [servers.order()[0] for _ in range(3)] == [a, a, a]

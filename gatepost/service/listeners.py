@@ -179,9 +179,21 @@ def set_access(path: Path, mode: int | None, group: str | None, owner: Identity 
             "start as root, or put the daemon's user into that group"
         ) from error
     try:
-        os.chmod(path, DEFAULT_MODE if mode is None else mode)
+        _set_mode(path, DEFAULT_MODE if mode is None else mode)
     except OSError as error:
         raise _failure_at(path, error) from error
+
+
+def _set_mode(path: Path, mode: int) -> None:
+    """Set the mode of the socket at *path*: not of what a link leads to that was put there meanwhile."""
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            raise ServiceError(f"{path} was replaced while it was made: see who else writes to {path.parent}")
+        # chmod(2) itself cannot be kept from following links; the descriptor is past that.
+        os.chmod(f"/proc/self/fd/{descriptor}", mode)
+    finally:
+        os.close(descriptor)
 
 
 def bind(address: SocketAddress, owner: Identity | None) -> Listener:

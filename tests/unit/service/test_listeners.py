@@ -10,7 +10,7 @@ import pytest
 
 from gatepost.config.addresses import SocketAddress
 from gatepost.service.daemon import ServiceError
-from gatepost.service.listeners import Listeners, bind, bind_inet
+from gatepost.service.listeners import Listeners, bind, bind_inet, set_access
 
 
 def unix(path: Path, mode: int | None = None, group: str | None = None) -> SocketAddress:
@@ -95,6 +95,16 @@ def test_group(tmp_path: Path) -> None:
     assert (tmp_path / "s").group() == group
     listener.close()
     assert "there is no group nosuch" in refusal(unix(tmp_path / "s", None, "nosuch"))
+
+
+def test_a_link_in_our_place_leads_nowhere(tmp_path: Path) -> None:
+    """Whoever may write to the directory could have root change the mode of another file."""
+    secret, path = tmp_path / "secret", tmp_path / "socket"
+    secret.touch(0o600)
+    path.symlink_to(secret)
+    with pytest.raises(ServiceError, match=f"{path} was replaced while it was made"):
+        set_access(path, 0o666, None, None)
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
 
 
 def test_a_file_that_took_our_place_stays(tmp_path: Path) -> None:

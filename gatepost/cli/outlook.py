@@ -1,4 +1,4 @@
-"""What a daemon would run into on this host that its configuration cannot tell: sockets, and files after the start.
+"""What a configuration meets on this host and cannot tell by itself: sockets, and who can read which file.
 
 Only what can be known by looking is told, and as a warning: systemd may make a
 directory first, and what has a port today may be gone tomorrow.
@@ -10,10 +10,12 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from gatepost.config.addresses import SocketAddress
 from gatepost.config.dkim_settings import DkimSign
 from gatepost.config.errors import Problem
+from gatepost.config.greylist_settings import Greylist
 from gatepost.config.load import Loaded
 from gatepost.config.sections import Daemon
 from gatepost.postfix.reach import reacher
@@ -35,6 +37,16 @@ def outlook(loaded: Loaded, proc: Path = Path("/proc")) -> Iterator[Problem]:
         if daemon.metrics and (text := _port(daemon.metrics.port, proc)):
             yield loaded.locate(Problem("", 0, 0, f"daemons.{name}.metrics", text))
         yield from _files(loaded, name, daemon)
+        yield from _password(loaded, name, daemon)
+
+
+def _password(loaded: Loaded, name: str, daemon: Daemon) -> Iterator[Problem]:
+    """A password in a file that everybody can read."""
+    if not isinstance(daemon, Greylist) or daemon.store.kind != "redis":
+        return
+    if urlsplit(daemon.store.value).password and os.stat(loaded.file).st_mode & stat.S_IROTH:
+        text = f"holds a password, and every user can read it: chmod o= {loaded.file}"
+        yield loaded.locate(Problem("", 0, 0, f"daemons.{name}.store", text))
 
 
 def _socket(address: SocketAddress, proc: Path) -> str:

@@ -132,6 +132,29 @@ def test_files_that_a_reload_cannot_read(open_place: Path) -> None:
     assert warnings(open_place, daemons, open_place, "user: root\n") == []
 
 
+@pytest.mark.parametrize(
+    ("store", "mode", "told"),
+    [
+        ("redis://:secret@127.0.0.1/1", 0o644, True),
+        ("redis://:secret@127.0.0.1/1", 0o640, False),
+        ("redis://127.0.0.1/1", 0o644, False),
+        ("/var/lib/gatepost/greylist.sqlite", 0o644, False),
+    ],
+)
+def test_a_password_that_everybody_can_read(tmp_path: Path, store: str, mode: int, told: bool) -> None:
+    (tmp_path / "gatepost.yaml").touch(mode)
+    (tmp_path / "gatepost.yaml").chmod(mode)
+    found = warnings(tmp_path, f'  greylist: {{socket: inet:10023, store: "{store}"}}\n', tmp_path)
+    assert [line.partition(": ")[2] for line in found] == (
+        [
+            f"daemons.greylist.store: holds a password, and every user can read it: chmod o= {tmp_path}/gatepost.yaml"
+        ]
+        if told
+        else []
+    )
+    assert "secret" not in "".join(found)
+
+
 def test_they_are_warnings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "gatepost.yaml"
     file.write_text(

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import redis
@@ -234,7 +235,7 @@ def test_two_hosts_share_what_they_know(shared_redis: RedisServer) -> None:
     asyncio.run(scene())
 
 
-STRANGE = {
+STRANGE: dict[str, dict[Any, Any]] = {
     "{a}\x1fb\x1fc": {"first": "soon", "last": "1", "passed": "1"},
     "{a}\x1fb\x1fd": {"first": "nan", "last": "1", "passed": "0"},
     "{a}\x1fb": {"first": "1", "last": "1", "passed": "1"},

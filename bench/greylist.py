@@ -13,10 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import shutil
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -25,8 +22,9 @@ from pathlib import Path
 import redis
 import uvloop
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from bench.load import quantile
+from bench.ours import as_by_default
+from bench.result import duration
 from gatepost.log import Logger
 from gatepost.metrics import Metrics
 from policy.greylisting.counts import Counts
@@ -37,6 +35,7 @@ from policy.greylisting.redis_store import PREFIX, RedisStore
 from policy.greylisting.sqlite_file import open_file
 from policy.greylisting.sqlite_store import SqliteStore
 from policy.greylisting.store import Question, Store
+from tests.harness.redis_server import RedisServer
 
 DAY = 86_400.0
 RULES = Rules(300, 2 * DAY, 35 * DAY, 5, 3600)
@@ -116,11 +115,9 @@ async def measure(store: Store, triplets: int, clients: int, seconds: float) -> 
     await desk.close()
     times.sort()
     count = len(times)
-    print(f"{count / seconds:.0f} requests/s, {cpu / count * 1e6:.0f} us of CPU each, {clients} clients")
-    print(
-        f"p50 {times[count // 2] * 1e3:.2f} ms, p99 {times[count * 99 // 100] * 1e3:.2f} ms,"
-        f" p99.9 {times[count * 999 // 1000] * 1e3:.2f} ms, slowest {times[-1] * 1e3:.1f} ms"
-    )
+    print(f"{count / seconds:.0f} requests/s, {duration(cpu / count)} of CPU each, {clients} clients")
+    shown = (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999), ("slowest", 1.0))
+    print(", ".join(f"{name} {duration(quantile(times, part))}" for name, part in shown))
     print(f"{before} entries before, {after} after, {unanswered} requests without a store")
 
 
@@ -146,14 +143,9 @@ def main() -> None:
             def make() -> Store:
                 return SqliteStore(path, RULES, Logger(level="warning"))
         else:
-            url = f"unix://{directory}/redis"
-            program = shutil.which("redis-server") or shutil.which("valkey-server") or "redis-server"
-            command = [program, "--port", "0", "--unixsocket", f"{directory}/redis", "--save", ""]
-            server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-            stack.callback(server.wait)
-            stack.callback(server.terminate)
-            while not (directory / "redis").exists():
-                time.sleep(0.01)
+            server = RedisServer(directory)
+            as_by_default(server)
+            url = stack.enter_context(server).url
             fill_redis(url, options.triplets, now)
             with redis.Redis.from_url(url) as client:
                 memory = client.info("memory")["used_memory"]

@@ -155,7 +155,7 @@ def greylist(store: Literal["sqlite", "redis"], delay: int) -> Player:
             if store == "redis":
                 need("redis-server")
                 server = RedisServer(place)
-                _as_by_default(server)
+                as_by_default(server)
                 url = stack.enter_context(server).url
             section = {"store": url, "delay": delay}
             yield stack.enter_context(_daemon(world, "greylist", USUAL, section))
@@ -163,7 +163,7 @@ def greylist(store: Literal["sqlite", "redis"], delay: int) -> Player:
     return Player(OURS, start)
 
 
-def _as_by_default(server: RedisServer) -> None:
+def as_by_default(server: RedisServer) -> None:
     """Without the file that is written before each answer: few run a Redis so."""
     command = server.process.command
     server.process.command = command[: command.index("--appendonly")]

@@ -166,10 +166,12 @@ class SigningExamination:
             self.keys = [key for key in self.keys if key.domain not in signers]
             if not self.keys:
                 raise _NotSigned("the sender's domain has signed it already (existing_signature: skip)")
-        headers = message.headers
+        headers, places = message.headers, None
         if daemon.settings.remove_old_signatures:
             headers = [header for header in headers if header.name.lower() != _SIGNATURE.lower()]
-        self._signing = Signing(headers, self.keys, daemon.policy, self._tools.clock())
+        else:
+            places = message.places
+        self._signing = Signing(headers, self.keys, daemon.policy, self._tools.clock(), places)
 
     def _keys_of_sender(self) -> Sequence[SigningKey]:
         """The keys of the first sender field that has any."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from gatepost.message import HeaderField, Places, places_of
 
@@ -27,7 +27,7 @@ def relaxed(field: HeaderField) -> bytes:
         value = _WSP_RUN.sub(b" ", value).strip(b" ")
     else:
         value = b" ".join(value.split())
-    return name.lower().rstrip(b" \t") + b":" + value + b"\r\n"
+    return b"%b:%b\r\n" % (name.lower().rstrip(b" \t"), value)
 
 
 HEADER_CANONICALIZATIONS = {"simple": simple, "relaxed": relaxed}
@@ -46,7 +46,7 @@ class HeaderIndex:
         """How many fields are called *name* (lower case)."""
         return len(self._places.get(name, ()))
 
-    def select(self, names: Iterable[bytes], canonicalization: str) -> Iterator[bytes]:
+    def select(self, names: Iterable[bytes], canonicalization: str) -> list[bytes]:
         """The canonical fields that h= names (lower case), in its order.
 
         Each name takes the next instance from the bottom up; a name beyond the
@@ -54,6 +54,7 @@ class HeaderIndex:
         """
         canonicalize = HEADER_CANONICALIZATIONS[canonicalization]
         done = self._done.setdefault(canonicalization, {})
+        chosen = []
         left: dict[bytes, int] = {}
         for name in names:
             places = self._places.get(name)
@@ -64,9 +65,11 @@ class HeaderIndex:
                 continue
             left[name] = nth
             place = places[nth]
-            if place not in done:
-                done[place] = canonicalize(self._headers[place])
-            yield done[place]
+            field = done.get(place)
+            if field is None:
+                field = done[place] = canonicalize(self._headers[place])
+            chosen.append(field)
+        return chosen
 
 
 def without_b(value: bytes) -> bytes:

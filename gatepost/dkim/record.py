@@ -30,11 +30,13 @@ _WORD = re.compile(rb"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?|\*")
 class KeyRecord:
     """A usable key.
 
-    ``bits`` is the size of an RSA key, 256 for Ed25519. ``testing`` is t=y,
-    ``strict_identity`` t=s: i= may then be no subdomain of d=.
+    ``algorithm`` is the a= of the signatures that it verifies. ``bits`` is the
+    size of an RSA key, 256 for Ed25519. ``testing`` is t=y, ``strict_identity``
+    t=s: i= may then be no subdomain of d=.
     """
 
     key: PublicKey
+    algorithm: str
     bits: int
     testing: bool
     strict_identity: bool
@@ -66,8 +68,11 @@ def parse_record(text: bytes) -> KeyRecord | KeyProblem:
         return KeyProblem(str(error), testing=testing)
     if key is None:
         return KeyProblem("key revoked", revoked=True, testing=testing)
-    bits = key.key_size if isinstance(key, RSAPublicKey) else 256
-    return KeyRecord(key, bits, testing, strict_identity=b"s" in flags)
+    if isinstance(key, RSAPublicKey):
+        algorithm, bits = "rsa-sha256", key.key_size
+    else:
+        algorithm, bits = "ed25519-sha256", 256
+    return KeyRecord(key, algorithm, bits, testing, strict_identity=b"s" in flags)
 
 
 def _words(value: bytes) -> list[bytes]:

@@ -8,8 +8,9 @@ leaves text unsigned, the second copies header fields that were private.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -22,7 +23,7 @@ from gatepost.dkim.body import BodyHasher
 from gatepost.dkim.canonical import HeaderIndex
 from gatepost.dkim.signing_key import SigningKey
 from gatepost.dkim.verify import header_digest
-from gatepost.message import HeaderField
+from gatepost.message import HeaderField, Places
 
 _PKCS1 = PKCS1v15()
 _SHA256 = Prehashed(SHA256())
@@ -50,28 +51,53 @@ class SigningError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SigningPolicy:
-    """How signatures are made. Field names are as they shall stand in h=; ``ttl`` is in seconds (x=)."""
+    """How signatures are made. Field names are as they shall stand in h=; ``ttl`` is in seconds (x=).
+
+    ``candidates`` are the names that may stand there, with their lower case,
+    and how much oftener each is signed than it occurs.
+    """
 
     header_canonicalization: str = "relaxed"
     body_canonicalization: str = "relaxed"
     headers: tuple[str, ...] = DEFAULT_HEADERS
     oversign: tuple[str, ...] = DEFAULT_OVERSIGN
     ttl: float | None = None
+    candidates: tuple[tuple[str, bytes, int], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        oversigned = {name.lower() for name in self.oversign}
+        names: dict[str, str] = {}
+        for name in (*self.headers, *self.oversign):
+            names.setdefault(name.lower(), name)
+        candidates = tuple(
+            (name, key.encode("ascii"), int(key in oversigned))
+            for key, name in names.items()
+            if key.encode("ascii") not in NEVER_SIGNED
+        )
+        object.__setattr__(self, "candidates", candidates)
 
 
 class Signing:
-    """The signatures of one message. ``now`` is the time in seconds since 1970, which becomes t=."""
+    """The signatures of one message. ``now`` is the time in seconds since 1970, which becomes t=.
+
+    ``places`` are those of ``headers``, where they are known already.
+    """
 
     def __init__(
-        self, headers: Sequence[HeaderField], keys: Sequence[SigningKey], policy: SigningPolicy, now: float
+        self,
+        headers: Sequence[HeaderField],
+        keys: Sequence[SigningKey],
+        policy: SigningPolicy,
+        now: float,
+        places: Places | None = None,
     ) -> None:
         self._keys = keys
         self._policy = policy
         self._now = int(now)
-        self._index = HeaderIndex(headers)
+        self._index = HeaderIndex(headers, places)
         if not self._index.count(b"from"):
             raise SigningError("no From field")
-        self._names = self._chosen()
+        self._signed, self._names = _named(tuple(self._chosen()))
         self._hasher = BodyHasher()
         self._digest = self._hasher.digest(policy.body_canonicalization)
 
@@ -83,22 +109,16 @@ class Signing:
         """The values of the DKIM-Signature fields, one a key, without the leading space; folds are LF."""
         self._hasher.finish()
         body_hash = b64encode(self._digest.digest())
-        signed = [name.lower().encode("ascii") for name in self._names]
-        return [self._field(key, signed, body_hash) for key in self._keys]
+        return [self._field(key, body_hash) for key in self._keys]
 
-    def _chosen(self) -> list[str]:
+    def _chosen(self) -> Iterator[str]:
         """The names of h=: each field as often as it occurs, and once more where it is oversigned."""
-        oversigned = {name.lower() for name in self._policy.oversign}
-        names: dict[str, str] = {}
-        for name in (*self._policy.headers, *self._policy.oversign):
-            names.setdefault(name.lower(), name)
-        chosen: list[str] = []
-        for key, name in names.items():
-            if key.encode("ascii") not in NEVER_SIGNED:
-                chosen += [name] * (self._index.count(key.encode("ascii")) + (key in oversigned))
-        return chosen
+        count = self._index.count
+        for name, key, more in self._policy.candidates:
+            for _ in range(count(key) + more):
+                yield name
 
-    def _field(self, key: SigningKey, signed: Sequence[bytes], body_hash: bytes) -> bytes:
+    def _field(self, key: SigningKey, body_hash: bytes) -> bytes:
         policy = self._policy
         lines = [
             f"v=1; a={key.algorithm}; c={policy.header_canonicalization}/{policy.body_canonicalization};",
@@ -108,11 +128,11 @@ class Signing:
             lines[1] += f" x={self._now + int(policy.ttl)};"
         if key.identity:
             lines.append(f"\ti={_quoted(key.identity)};")
-        lines += _folded_names(self._names)
+        lines.append(self._names)
         unsigned = "\n".join(lines).encode("ascii") + b"\n\tbh=" + body_hash + b";\n\tb="
         # The space is what the MTA puts behind the colon; under "simple" it counts.
-        field = HeaderField(b"DKIM-Signature", b" " + unsigned)
-        digest = header_digest(self._index, field, signed, policy.header_canonicalization)
+        own = HeaderField(b"DKIM-Signature", b" " + unsigned)
+        digest = header_digest(self._index, own, self._signed, policy.header_canonicalization)
         return unsigned + bytes(fold(b64encode(sign_digest(key.private, digest)), namelen=3, linesep=b"\n\t"))
 
 
@@ -121,6 +141,12 @@ def sign_digest(key: RSAPrivateKey | Ed25519PrivateKey, digest: bytes) -> bytes:
     if isinstance(key, RSAPrivateKey):
         return key.sign(digest, _PKCS1, _SHA256)
     return key.sign(digest)
+
+
+@lru_cache(maxsize=256)
+def _named(names: tuple[str, ...]) -> tuple[tuple[bytes, ...], str]:
+    """What *names* are to the hash, in lower case, and to the field: h=. Most mail has the same ones."""
+    return tuple(name.lower().encode("ascii") for name in names), "\n".join(_folded_names(names))
 
 
 def _folded_names(names: Sequence[str]) -> list[str]:

@@ -190,12 +190,11 @@ class Verification:
         if isinstance(record, KeyProblem):
             cause = Cause.KEY_NOT_FOUND if record.revoked else Cause.MALFORMED
             raise _RefusedError(Verdict.PERMERROR, cause, record.reason)
-        kind = "rsa-sha256" if isinstance(record.key, RSAPublicKey) else "ed25519-sha256"
-        if kind != signature.algorithm:
+        if record.algorithm != signature.algorithm:
             raise _RefusedError(Verdict.PERMERROR, Cause.MALFORMED, "key is of another type than a=")
         if record.strict_identity and signature.identity_domain != signature.domain:
             raise _RefusedError(Verdict.PERMERROR, Cause.MALFORMED, "key forbids i= in a subdomain (t=s)")
-        if isinstance(record.key, RSAPublicKey) and record.bits < self._policy.min_rsa_bits:
+        if record.algorithm == "rsa-sha256" and record.bits < self._policy.min_rsa_bits:
             # RFC 8301 §3.2: "Verifiers MUST NOT consider signatures using RSA keys of less than 1024 bits".
             raise _RefusedError(Verdict.POLICY, Cause.SECURITY, f"RSA key of {record.bits} bits is too short")
         return record
@@ -226,7 +225,7 @@ def header_digest(
 ) -> bytes:
     """SHA-256 over the fields that *names* choose and the signature *field* itself, b= emptied (§3.7)."""
     own = HEADER_CANONICALIZATIONS[canonicalization](HeaderField(field.name, without_b(field.value)))
-    parts = list(index.select(names, canonicalization))
+    parts = index.select(names, canonicalization)
     parts.append(own[:-2])
     return hashlib.sha256(b"".join(parts)).digest()
 

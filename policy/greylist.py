@@ -189,10 +189,10 @@ class GreylistHandler:
         self._tell(request, "deferred", origin, seconds=seconds)
         if self.settings.dry_run:
             return DUNNO
-        domain = normalise_recipient(request.recipient).rpartition("@")[2]
-        text = self.settings.text.replace("{seconds}", str(seconds)).replace(
-            "{domain}", domain if domain.isascii() else ""
-        )
+        text = self.settings.text.replace("{seconds}", str(seconds))
+        if "{domain}" in text:
+            domain = normalise_recipient(request.recipient).rpartition("@")[2]
+            text = text.replace("{domain}", domain if domain.isascii() else "")
         # RFC 3463 §3.3: other or undefined mail system status, persistent no longer than the delay.
         return f"DEFER_IF_PERMIT 4.2.0 {text}"
 

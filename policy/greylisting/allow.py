@@ -156,6 +156,8 @@ class AddressList:
 
     def find(self, address: str) -> str:
         """The entry that *address* is on the list by, or ""."""
+        if not (self._addresses or self._domains or self._patterns):
+            return ""
         if not address:
             return self._addresses.get("", "")
         address = address.lower()

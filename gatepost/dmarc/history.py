@@ -12,6 +12,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from operator import attrgetter
@@ -218,6 +219,9 @@ class History:
         if self._connection is not None and self._identity() == self._file:
             return self._connection
         self._let_go()
+        with suppress(OSError):  # SQLite says what is wrong, in the words that are documented
+            # For user and group alone: it says who writes to us. SQLite would make it for everybody.
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
         connection = sqlite3.connect(self._path, timeout=_BUSY)
         try:
             connection.execute("PRAGMA journal_mode = WAL")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -114,6 +115,21 @@ def test_any_sender_and_whatever_the_mta_says(tmp_path: Path, mail_from: bytes) 
     written.close()
     [found] = stored(tmp_path / "dmarc.db")
     assert found["mail_from"] == mail_from.decode("utf-8", "replace")
+
+
+def test_no_other_user_can_read_it(tmp_path: Path) -> None:
+    """Whatever the umask: it says who writes to whom."""
+    written = History(tmp_path / "dmarc.db", pytest.fail)
+    before = os.umask(0)
+    try:
+        asyncio.run(added_to(written, [row()]))
+        written.write()
+        modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+        written.close()
+    assert len(modes) == 3
+    assert set(modes.values()) == {0o640}
 
 
 async def added_to(written: History, rows: list[Row]) -> None:

@@ -49,6 +49,22 @@ async def tend(store: Store, now: float) -> None:
         pass
 
 
+def test_no_other_user_can_read_it(tmp_path: Path) -> None:
+    """Whatever the umask: it says who writes to whom."""
+    modes: set[int] = set()
+
+    async def use(store: Store) -> None:
+        await judge(store, "a")
+        modes.update(file.stat().st_mode & 0o777 for file in tmp_path.iterdir())
+
+    before = os.umask(0)
+    try:
+        run(use, sqlite_store(tmp_path / "greylist.sqlite"))
+    finally:
+        os.umask(before)
+    assert modes == {0o640}
+
+
 @pytest.mark.parametrize(
     "content", [b"this is no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 5000]
 )

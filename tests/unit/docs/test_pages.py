@@ -58,6 +58,9 @@ POSTFIX_PARAMETERS = set((Path(__file__).parent / "postfix-parameters.txt").read
 OTHERS = set((Path(__file__).parent / "others-words.txt").read_text().split())
 """Words of other programs, and of files, that have an underscore in them too."""
 
+PLACE = re.compile(r"([\w/.-]+\.py)::?(\w+)")
+"""Something in a file: a test, or what it tests."""
+
 SECTIONS: dict[str, type[BaseModel]] = {"dns": Dns, "log": Log, "limits": Limits}
 
 OWN = [page for page in PAGES if page.name not in GENERATED]
@@ -228,6 +231,8 @@ def test_commands_that_are_named_exist(page: Path) -> None:
 def test_options_fields_and_metrics_that_are_named_exist(page: Path) -> None:
     known = options() | words_of_values() | log_fields() | metrics() | peers() | POSTFIX_PARAMETERS | OTHERS
     for word in words(page):
+        if PLACE.fullmatch(word):
+            continue
         for name in re.findall(r"(?<![\w./@{%-])[a-z]+(?:_[a-z0-9]+)+(?![\w./(@-])", word):
             assert name in known, word
 
@@ -256,8 +261,10 @@ def test_files_of_the_repository_that_are_named_exist(page: Path) -> None:
         match = re.fullmatch(
             r"(?:docs|conf|systemd|script|tests|bench|gatepost|milters|policy)/[\w./*@-]*", word
         )
-        if match:
+        if match and not re.search(r"[A-Z]{2,}", word):
             assert any(ROOT.glob(match[0].rstrip("/"))), word
+        if place := PLACE.fullmatch(word):
+            assert re.search(rf"\b{place[2]}\b", (ROOT / place[1]).read_text()), word
 
 
 def test_the_words_of_others_are_still_needed() -> None:

@@ -107,7 +107,7 @@ def _words(result: Result, eai: bool) -> list[str]:
 
 def _value(value: str, eai: bool) -> str | None:
     """Give a property's value as it is written; None if it cannot be."""
-    if len(value) > MAX_WORD or "=?" in value:
+    if len(value) > MAX_WORD or "=?" in value or value[:1] == "?":
         # A reader that decodes the field first (RFC 2047) would find whatever an encoded word holds.
         return None
     return value if _BARE.fullmatch(value) else _quoted(value, eai)
@@ -130,7 +130,10 @@ def _in_quotes(text: str) -> str:
 
 def _text(text: str) -> str:
     """Give a reason or comment as printable ASCII of bounded length, without encoded words (RFC 2047)."""
-    return _UNPRINTABLE.sub("?", text[:MAX_TEXT]).replace("=?", "?")
+    text = _UNPRINTABLE.sub("?", text[:MAX_TEXT])
+    while "=?" in text:  # "==?" becomes one first
+        text = text.replace("=?", "?")
+    return text
 
 
 def _escaped(match: re.Match[str]) -> str:

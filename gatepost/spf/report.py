@@ -49,7 +49,7 @@ def received_spf(result: SpfResult, client: str, helo: bytes, mail_from: bytes, 
 
     *receiver* is our own name, "" if it is not to be told.
     """
-    comment = f"{receiver}: {says(result, client)}" if receiver else says(result, client)
+    comment = _apart(f"{receiver}: {says(result, client)}" if receiver else says(result, client))
     pairs = [
         ("client-ip", client),
         ("envelope-from", _text(mail_from)),
@@ -89,10 +89,14 @@ def _text(octets: bytes) -> str:
 
 def _value(text: str) -> str:
     """A dot-atom, or a quoted string. An encoded word (RFC 2047) cannot arise: "=" and "?" are then apart."""
-    if _DOT_ATOM.fullmatch(text) and "=?" not in text:
+    if _DOT_ATOM.fullmatch(text) and "=?" not in f"={text}":
         return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("=?", "= ?")
+    escaped = _apart(text.replace("\\", "\\\\").replace('"', '\\"'))
     return f'"{escaped}"'
+
+
+def _apart(text: str) -> str:
+    return text.replace("=?", "= ?")
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -97,6 +97,7 @@ def test_values(value: str, written: str) -> None:
         "\udcff",
         "=?utf-8?q?=3Bdmarc=3Dpass?=@evil.example",
         "=?utf-8?q?x?=",
+        "?utf-8?q?=3Bdmarc=3Dpass?=@evil.example",
         "x" * 1000,
         '"' * 500,
         "\\" * 500,
@@ -134,6 +135,7 @@ def test_utf8_that_is_left_out_even_so(value: str) -> None:
         ("a\r\nb", "(a??b)"),
         ("ü", "(?)"),
         ("=?utf-8?q?=29?=", "(?utf-8?q?=29?=)"),
+        ("===?utf-8?q?=29?=", "(?utf-8?q?=29?=)"),
         ("x" * 5000, "(" + "x" * MAX_TEXT + ")"),
     ],
 )

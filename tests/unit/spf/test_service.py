@@ -15,7 +15,7 @@ from gatepost.authres.seal import spf_subject
 from gatepost.authres.spf_field import stated
 from policy.protocol import write_action
 from tests.unit.daemons.support import LogFile, networks
-from tests.unit.spf.support import NOW, SEALER, Service
+from tests.unit.spf.support import NOW, SEALER, ZONE, Service
 
 FAIL = {"sender": "bob@fail.example"}
 HELO_FAIL = {"helo_name": "fail.example"}
@@ -304,6 +304,24 @@ def test_whatever_a_client_says_is_one_action(
 def test_received_spf(options: dict[str, Any], expected: str) -> None:
     action = Service(header="received-spf", **options).ask(**sender("pass"))
     assert action == f"PREPEND Received-SPF: {expected}"
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"helo_name": "?utf-8?q?x?="},
+        {"sender": "?utf-8?q?x?=@pass.example"},
+        {"sender": "=?utf-8?q?x?=@pass.example"},
+        {"sender": "x@encoded.example"},
+        {"helo_name": "==?utf-8?q?x?="},
+    ],
+)
+@pytest.mark.parametrize("header", ["received-spf", "a-r"])
+def test_no_encoded_word_arises(attributes: dict[str, str], header: str) -> None:
+    zone = {**ZONE, "encoded.example": [{"TXT": "v=spf1 ==?utf-8?q?x?="}]}
+    action = Service(zone, header=header).ask(**{**sender("pass"), **attributes})
+    assert action.startswith("PREPEND ")
+    assert "=?" not in action
 
 
 def test_one_field_a_message() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[3]
 OURS = {"gatepost", "milters", "policy"}
 ALWAYS = {
     "_cffi_backend",
@@ -72,3 +76,43 @@ def test_without_asking_for_them_neither_redis_nor_libmilter_is_loaded() -> None
         [sys.executable, "-c", LOAD, ""], capture_output=True, text=True, check=True, timeout=60
     )
     assert not {"redis", "milter", "Milter"} & set(json.loads(done.stdout))
+
+
+FORBIDDEN = {
+    "eval",
+    "exec",
+    "compile",
+    "__import__",
+    "pickle",
+    "marshal",
+    "shelve",
+    "yaml.load",
+    "os.system",
+    "os.popen",
+}
+RUNS_PROGRAMS = {"gatepost/postfix/running.py"}
+"""Runs postconf for ``gatepost check --postfix``."""
+
+
+def _names(tree: ast.AST) -> Iterator[str]:
+    """What is called or imported, by name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def test_nothing_makes_code_of_data() -> None:
+    found = set()
+    runs = set()
+    for place in OURS:
+        for file in (ROOT / place).rglob("*.py"):
+            names = set(_names(ast.parse(file.read_text())))
+            found |= {(str(file), name) for name in names & FORBIDDEN}
+            if "subprocess" in names:
+                runs.add(str(file.relative_to(ROOT)))
+    assert found == set()
+    assert runs == RUNS_PROGRAMS

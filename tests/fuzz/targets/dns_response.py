@@ -1,9 +1,10 @@
-"""Answers of DNS servers (``gatepost.dns.wire``, ``gatepost.dns.response``).
+"""Answers of DNS servers (``gatepost.dns.wire``, ``response``, ``plain``).
 
 - MalformedAnswerError or AliasError, one printable line, and nothing else.
 - No more records than are read, each of the type that was asked for, names without control characters; a TTL that
   the DNS can carry; no more aliases than are followed.
 - There are records with FOUND and with nothing else.
+- What the reader of plain answers reads at all (``gatepost.dns.plain``), it reads as dnspython does.
 - Where dnspython follows the CNAMEs of a plain answer by itself, it comes to the same name and as many records.
 """
 
@@ -19,6 +20,7 @@ import dns.rdatatype
 import dns.rrset
 
 from gatepost.dns.answer import Outcome
+from gatepost.dns.plain import read_plain
 from gatepost.dns.response import MAX_ALIASES, RECORD_TYPES, AliasError, Response, read
 from gatepost.dns.wire import MAX_RECORDS, MalformedAnswerError, Question, decode, is_truncated
 from tests.fuzz.tape import Tape
@@ -67,12 +69,15 @@ def check(data: bytes) -> None:
     if not question.answered_by(_IDENT, packet):
         return
     is_truncated(packet)
+    plain = read_plain(packet, question)
     try:
         message = decode(packet)
         response = read(message, _NAME, rdtype)
     except (MalformedAnswerError, AliasError) as error:
         check_told(error)
+        assert plain is None
         return
+    assert plain in (None, response)
     _check_response(response, rdtype)
     _as_others_see_it(packet, response, rdtype)
 

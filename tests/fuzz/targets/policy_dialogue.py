@@ -190,6 +190,7 @@ def check(data: bytes) -> None:
     assert len(actions) == found
     for action in actions:
         assert action.isprintable()
+        assert not action.startswith("action=PREPEND") or "=?" not in action
         assert len(action.encode()) <= MAX_ACTION + len("action=")
         assert _ACTION.fullmatch(action.removeprefix("action="))
 

@@ -22,7 +22,7 @@ class Budget:
     __slots__ = ("_clock", "_deadline", "_queries", "_settings", "party")
 
     def __init__(self, settings: Dns, clock: Callable[[], float] = time.monotonic) -> None:
-        self.party: object = self
+        self.party = object()
         self._settings = settings
         self._clock = clock
         self._deadline = clock() + settings.message_timeout

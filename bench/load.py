@@ -148,7 +148,6 @@ def _work(make: MakeClient, number: int, clients: int, seconds: float, link: Con
     """A client's process: makes itself ready, waits for the word, works, and tells."""
     try:
         client = make(number, clients)
-        gc.collect()
         gc.freeze()
         gc.disable()
         link.send(None)

@@ -106,8 +106,15 @@ class World:
     """As a context manager: up while it lasts, nothing left of it afterwards.
 
     ``directory`` is a short path, for sockets. Daemons that are started while
-    ``tcp`` is true listen on TCP, the others on unix sockets.
+    ``tcp`` is true listen on TCP, the others on unix sockets. ``keys`` are those
+    of the domains that write to us, ``cold`` is the one of all below
+    :data:`COLD`, ``ours`` and ``ours_ed25519`` sign for :data:`OURS`.
     """
+
+    keys: list[KeyPair]
+    cold: KeyPair
+    ours: KeyPair
+    ours_ed25519: KeyPair
 
     def __init__(self) -> None:
         self.directory = Path()
@@ -115,8 +122,6 @@ class World:
         self.address = "127.0.0.1"
         self.port = 0
         self.tcp = False
-        self.keys: list[KeyPair] = []
-        self.cold = self.ours = self.ours_ed25519 = rsa_key(COLD)
         self._running = ExitStack()
         self._numbers = self._domains = 0
 
@@ -184,7 +189,7 @@ class World:
     def __enter__(self) -> Self:
         need("unbound", "socat")
         with ExitStack() as starting:
-            self.directory = Path(tempfile.mkdtemp(prefix="gpbench-", dir="/tmp"))
+            self.directory = Path(tempfile.mkdtemp(prefix="gpbench-"))
             starting.callback(shutil.rmtree, self.directory, ignore_errors=True)
             self.directory.chmod(0o755)
             self._make_keys()
@@ -197,7 +202,7 @@ class World:
 
     def _make_keys(self) -> None:
         # Few private keys for many domains: making keys takes long, and costs the daemons the same.
-        some = [rsa_key(COLD) for _ in range(4)]
+        some = [rsa_key(COLD) for _ in range(2)]
         self.keys = [
             KeyPair(f"sender{number}.example", "mail", some[number % len(some)].private)
             for number in range(DOMAINS)

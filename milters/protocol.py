@@ -10,6 +10,7 @@ is not what the protocol says.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from functools import lru_cache
 from ipaddress import ip_address
 from struct import Struct
@@ -164,12 +165,18 @@ def read_header(payload: bytes) -> tuple[bytes, bytes]:
     return name, value[:-1]
 
 
-def read_macros(payload: bytes) -> dict[str, str]:
-    """SMFIC_MACRO, behind the command it belongs to: macros by bare name. Octets that are not UTF-8 are escaped."""
+def read_macros(payload: bytes, wanted: Container[str] | None = None) -> dict[str, str]:
+    """SMFIC_MACRO, behind the command it belongs to: macros by bare name. Octets that are not UTF-8 are escaped.
+
+    *wanted* are the names that are of use, None for all.
+    """
     words = payload.decode("utf-8", "surrogateescape").split("\0")
     if len(words) % 2 == 0 or words[-1]:
         raise ProtocolError("macro without a value")
-    return {name.strip("{}"): value for name, value in zip(words[::2], words[1::2], strict=False)}
+    pairs = zip(words[::2], words[1::2], strict=False)
+    if wanted is None:
+        return {name.strip("{}"): value for name, value in pairs}
+    return {bare: value for name, value in pairs if (bare := name.strip("{}")) in wanted}
 
 
 def packet(command: int, payload: bytes = b"") -> bytes:

@@ -92,6 +92,7 @@ class Session:
             self._macros
             or self._headers
             or self._recipients
+            or self._oversized
             or self._message is not None
             or self._mail_from is not None
         )
@@ -105,11 +106,11 @@ class Session:
 
     def connect(self, name: str, address: str) -> Examination | None:
         """A client connects to the MTA. Returns what is to be cancelled, as ``abandon`` does."""
-        left_over = self._examination
+        left_over = self.abandon() if self.in_message else None
         macros = self._session_macros.get(mfdef.SMFIC_CONNECT)
-        self._forget_session()
-        if macros is not None:  # They come ahead of what they belong to.
-            self._session_macros[mfdef.SMFIC_CONNECT] = macros
+        # They come ahead of what they belong to.
+        self._session_macros = {} if macros is None else {mfdef.SMFIC_CONNECT: macros}
+        self._helo = b""
         self._client_name = name
         self._client_address = address
         return left_over
@@ -278,9 +279,10 @@ class Session:
 
     def _asked_for(self, macros: bytes | dict[str, str]) -> dict[str, str]:
         """Those of *macros* that the daemon asked for; MTAs send others too."""
-        read = read_macros(macros) if isinstance(macros, bytes) else macros
         names = self._terms.macro_names
-        return {name: value for name, value in read.items() if name in names}
+        if isinstance(macros, bytes):
+            return read_macros(macros, names)
+        return {name: value for name, value in macros.items() if name in names}
 
     def _add_macros(self, macros: dict[str, str]) -> None:
         """Add those that this message has brought since the last time."""

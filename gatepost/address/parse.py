@@ -120,7 +120,7 @@ def _text(value: bytes) -> str:
         raise BadSyntax("octets that are not UTF-8") from None
     if "\n" in text:
         text = _FOLD.sub("", text)
-    if _CONTROL.search(text):
+    if not text.isprintable() and _CONTROL.search(text):
         raise BadSyntax("control characters")
     return text
 

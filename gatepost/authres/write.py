@@ -94,7 +94,7 @@ def _words(result: Result, eai: bool) -> list[str]:
     """Give one resinfo as words, between which there may be a space or a fold."""
     words = [_methodspec(result.method, result.result)]
     if result.comment:
-        words.append(f"({_TO_ESCAPE_IN_COMMENT.sub(_escaped, _text(result.comment))})")
+        words.append(_comment(result.comment[:MAX_TEXT]))
     if result.reason:
         words.append(f"reason={_in_quotes(_text(result.reason))}")
     for prop in result.properties:
@@ -107,6 +107,8 @@ def _words(result: Result, eai: bool) -> list[str]:
 
 def _value(value: str, eai: bool) -> str | None:
     """Give a property's value as it is written; None if it cannot be."""
+    if value.isalnum() and value.isascii() and len(value) <= MAX_WORD:
+        return value
     if len(value) > MAX_WORD or "=?" in value or value[:1] == "?":
         # A reader that decodes the field first (RFC 2047) would find whatever an encoded word holds.
         return None
@@ -126,6 +128,12 @@ def _in_quotes(text: str) -> str:
     if '"' in text or "\\" in text:
         text = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'
+
+
+@lru_cache(maxsize=256)
+def _comment(text: str) -> str:
+    """Give a comment, its parentheses included; of *text* no more than is written."""
+    return f"({_TO_ESCAPE_IN_COMMENT.sub(_escaped, _text(text))})"
 
 
 def _text(text: str) -> str:

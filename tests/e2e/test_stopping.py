@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gatepost.service.descriptors import raise_limit
 from milters.server import IDLE_GRACE
 from tests.e2e.fault_table import shows
 from tests.e2e.mx import DAEMON, Mx
@@ -120,6 +121,7 @@ def test_a_listen_queue_that_is_full(tmp_path: Path) -> None:
     """Postfix tries again by itself for half a minute; once there is room, the mail goes on."""
     with Mx(tmp_path) as mx, ThreadPoolExecutor(1) as pool, ExitStack() as crowd:
         [worker] = mx.workers()
+        raise_limit()  # our own, of descriptors
         worker.suspend()
         try:
             waiting = 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ import pytest
 import yaml
 
 from tests.e2e.support import ANNA, BERT, FRIEND, message
-from tests.harness.daemon import Installation
+from tests.harness.daemon import Daemon, Installation
 from tests.harness.delivery import Delivery
 from tests.harness.keys import KeyPair, rsa_key
 from tests.harness.layouts import Layout, layout_c
@@ -115,7 +116,13 @@ class Site:
                 policy=[at(each) for each in asked],
                 options={"milter_default_action": self.main["milter_default_action"]},
             )
-            with gatepost, layout:
+            with ExitStack() as running:
+                # A daemon ends with the thread that started it.
+                threads = running.enter_context(ThreadPoolExecutor())
+                for daemon in gatepost.daemons.values():
+                    running.callback(daemon.stop)
+                list(threads.map(Daemon.start, gatepost.daemons.values()))
+                running.enter_context(layout)
                 yield gatepost, layout
 
 

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from gatepost.authres.read import read
 from gatepost.cli import COMMANDS, parser_of
 from gatepost.cli.syntax import commands, walk
 from gatepost.config.dkim_settings import SigningKeyEntry
@@ -272,6 +273,24 @@ def test_the_words_of_others_are_still_needed() -> None:
     for word in OTHERS | POSTFIX_PARAMETERS:
         assert re.search(rf"\b{re.escape(word)}\b", text), word
     assert not OTHERS & (options() | words_of_values())
+
+
+@pytest.mark.parametrize("block", all_blocks("header"), ids=str)
+def test_fields_are_what_we_would_read(block: Block) -> None:
+    """Authentication-Results in examples follow the grammar (RFC 8601 §2.2)."""
+    for field in re.split(r"\n(?=\S)", block.text.strip()):
+        name, _, value = field.partition(":")
+        if name == "Authentication-Results":
+            assert read(re.sub(r"…", "x", value).encode()).authserv_id == "mail.example.nl"
+
+
+@pytest.mark.parametrize("block", all_blocks("text", "log"), ids=str)
+def test_our_lines_have_the_fields_that_there_are(block: Block) -> None:
+    lines = re.sub(r"\n +", " ", block.text).splitlines()
+    for line in lines:
+        if re.match(r"(NOQUEUE|[0-9A-Za-z]{6,14}): client=", line):
+            keys = re.findall(r"(?:^|\s)([a-z_]+)=", re.sub(r'"[^"]*"', '""', line))
+            assert set(keys) <= log_fields(), line
 
 
 def test_our_own_modules_parse() -> None:

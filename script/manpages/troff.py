@@ -1,7 +1,7 @@
 """Markdown as our documentation writes it, turned into man(7).
 
-Known are headings, paragraphs, indented blocks, lists with ``-``, tables, and
-within a line ``code``, **bold**, *emphasis* and [links](target). A table becomes
+Known are headings, paragraphs, blocks (indented or between fences), lists with
+``-``, tables, and within a line ``code``, **bold**, *emphasis* and [links](target). A table becomes
 a list: the first cell is what is explained, that of the column "meaning" (else
 the last) explains it, what stands between follows the first in parentheses, and
 what comes behind is added as an example is.
@@ -64,7 +64,9 @@ def _lines(lines: Sequence[str]) -> Iterator[str]:
     while at < len(lines):
         kind = _kind_of(lines[at])
         end = at + 1
-        if kind != "heading":
+        if kind == "fence":
+            end = lines.index("```", at + 1) + 1
+        elif kind != "heading":
             while end < len(lines) and _goes_on(kind, lines, end):
                 end += 1
         yield from _RENDER[kind](lines[at:end])
@@ -74,7 +76,13 @@ def _lines(lines: Sequence[str]) -> Iterator[str]:
 def _kind_of(line: str) -> str:
     if not line.strip():
         return "nothing"
-    for start, kind in (("#", "heading"), ("    ", "block"), ("|", "table"), ("- ", "list")):
+    for start, kind in (
+        ("#", "heading"),
+        ("```", "fence"),
+        ("    ", "block"),
+        ("|", "table"),
+        ("- ", "list"),
+    ):
         if line.startswith(start):
             return kind
     return "paragraph"
@@ -115,6 +123,10 @@ def _block(lines: Sequence[str]) -> Iterator[str]:
     yield ".RE"
 
 
+def _fence(lines: Sequence[str]) -> Iterator[str]:
+    return _block([f"    {line}" for line in lines[1:-1]])
+
+
 def _list(lines: Sequence[str]) -> Iterator[str]:
     for item in re.split(r"(?m)^- ", "\n".join(lines))[1:]:
         yield r".IP \(bu 2"
@@ -152,6 +164,7 @@ _RENDER = {
     "heading": _heading,
     "paragraph": _paragraph,
     "block": _block,
+    "fence": _fence,
     "list": _list,
     "table": _table,
     "nothing": _nothing,

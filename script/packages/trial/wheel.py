@@ -9,7 +9,7 @@ from script.packages.trial.checking import expect
 from script.packages.trial.clean_root import CleanRoot
 
 _NAMES = ("dkim-verify", "dkim-sign", "dmarc-enforce", "dmarc-stamp", "spf", "greylist")
-_INSTALL = """\
+INSTALL = """\
 python3 -m venv /opt/gatepost
 /opt/gatepost/bin/pip install --quiet --no-index --find-links /root/wheels gatepost
 cd /opt/gatepost/share/gatepost
@@ -29,7 +29,7 @@ def try_wheel(root: CleanRoot, wheels: Path) -> None:
     """Install it, start everything, look, and stop."""
     shutil.copytree(wheels, root.path("/root/wheels"))
     expect(not root.run("command -v gcc cc || true"), "there is no compiler")
-    root.run(_INSTALL.format(names=",".join(_NAMES)))
+    root.run(INSTALL.format(names=",".join(_NAMES)))
     for name in _NAMES:
         root.settled(f"systemctl is-active gatepost@{name}.service")
         told = root.run(

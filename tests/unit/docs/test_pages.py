@@ -268,6 +268,15 @@ def test_files_of_the_repository_that_are_named_exist(page: Path) -> None:
             assert re.search(rf"\b{place[2]}\b", (ROOT / place[1]).read_text()), word
 
 
+@pytest.mark.parametrize("page", OWN, ids=name_of)
+def test_alerts_that_are_named_exist(page: Path) -> None:
+    known = set(
+        re.findall(r"alert: (\w+)", (ROOT / "conf" / "prometheus" / "gatepost.alerts.yml").read_text())
+    )
+    for word in words(page):
+        assert set(re.findall(r"\bGatepost[A-Z]\w+", word)) <= known, word
+
+
 def test_the_words_of_others_are_still_needed() -> None:
     text = "\n".join(page.read_text() for page in OWN)
     for word in OTHERS | POSTFIX_PARAMETERS:

@@ -1,6 +1,6 @@
 """The machine's first process: furnishes it and runs the tests, with the arguments that are given to pytest.
 
-``python -m tests.pipeline --shell`` opens a shell there instead; ``--shell COMMAND…`` runs that.
+``--shell`` opens a shell there instead, ``--shell COMMAND…`` runs that; ``--record`` records sessions.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ def main(arguments: list[str]) -> int:
     furnish()
     if arguments[:1] == ["--shell"]:
         return run(arguments[1:] or [os.environ.get("SHELL", "/bin/bash")])
+    if arguments[:1] == ["--record"]:
+        return run([sys.executable, "-m", "tests.pipeline.record"])
     return run([sys.executable, "-m", "pytest", "tests/pipeline", *arguments])
 
 

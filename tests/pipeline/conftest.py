@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.pipeline.machine import inside
-from tests.pipeline.server import Server
+from tests.pipeline.server import LAYOUTS, Server
 
 collect_ignore_glob = [] if inside() else ["*"]
 
@@ -15,5 +15,5 @@ collect_ignore_glob = [] if inside() else ["*"]
 @pytest.fixture(scope="module", params=["A", "B"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """The whole server, once a module and layout."""
-    with Server(request.param) as running:
+    with Server(LAYOUTS[request.param]) as running:
         yield running

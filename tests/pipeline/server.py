@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from tests.harness.certificate import certificate
 from tests.harness.keys import KeyPair, ed25519_key, rsa_key
@@ -31,13 +31,20 @@ USERS = (ANNA, BERT, CARLA, DORA, *MANY)
 ALIASES = {"info@example.nl": ANNA}
 
 
+class Filters(Protocol):
+    """What makes the instances of Amavis, with *further* lines of configuration."""
+
+    def __call__(self, directory: Path, further: str = "") -> list[amavis.Amavis]:
+        """They are not started yet."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where the content filter stands, and which files and changes that takes."""
 
     name: str
     postfix: str
-    filters: Callable[[Path], list[amavis.Amavis]]
+    filters: Filters
     changes: Mapping[str, str]
     without: Sequence[str] = ()
 
@@ -57,13 +64,20 @@ LAYOUTS = {
 class Server:
     """Everything, as a context manager; parts may be stopped and started within.
 
+    *options* are set in main.cf over what is shipped. Without *daemons*, ours are not
+    started: others may take their places.
+
     ``gatepost`` holds our daemons by name, ``amavis`` one or two instances; ``dns``, ``mariadb``
     and ``dovecot`` are processes, ``mx`` is the Postfix under test, ``outside`` the one of the world, and
     ``theirs`` are the keys of example.org.
     """
 
-    def __init__(self, layout: str) -> None:
-        self.layout = LAYOUTS[layout]
+    def __init__(
+        self, layout: Layout, options: Mapping[str, str] | None = None, *, daemons: bool = True
+    ) -> None:
+        self.layout = layout
+        self._options = options
+        self._daemons = daemons
         self.directory = Path("/run/pipeline")
         self.theirs: tuple[KeyPair, ...] = (rsa_key(OUTSIDE.domain), ed25519_key(OUTSIDE.domain))
         self._running = ExitStack()
@@ -79,13 +93,13 @@ class Server:
             self.mariadb.install()
             starting.enter_context(self.mariadb)
             self.mariadb.fill(HOSTED, USERS, ALIASES)
-            self.mx = Mx(self.layout.postfix, pem)
+            self.mx = Mx(self.layout.postfix, pem, self._options)
             self.mx.furnish()
             self.dovecot: Process = starting.enter_context(dovecot(self.directory, pem))
             self.amavis: list[amavis.Amavis] = self.layout.filters(self.directory)
             for instance in self.amavis:
                 starting.enter_context(instance)
-            for daemon in self.gatepost.daemons.values():
+            for daemon in self.gatepost.daemons.values() if self._daemons else ():
                 starting.enter_context(daemon)
             starting.enter_context(self.mx.process)
             self.outside = Outside(self.directory)

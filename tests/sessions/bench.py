@@ -28,6 +28,7 @@ T = TypeVar("T")
 NAMES = (
     "verify",
     "verify-strict",
+    "verify-proxied",
     "verify-inside",
     "sign",
     "sign-both",

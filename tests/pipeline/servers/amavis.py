@@ -19,6 +19,7 @@ from tests.pipeline.servers.dns import HOSTED
 
 CONF = Path(__file__).parents[3] / "conf"
 LOG, OUTWARD_LOG = Path("/var/log/amavis.log"), Path("/var/log/amavis-out.log")
+LOCAL = Path("/etc/spamassassin/local.cf")
 QUARANTINE = Path("/var/lib/amavis/virusmails")
 
 _PLACES = ("tmp", "db", "virusmails")
@@ -94,20 +95,20 @@ class Amavis(Process):
         return super().output() + self._log.read_text(errors="replace")
 
 
-def one_instance(directory: Path) -> list[Amavis]:
-    """One for both directions, as conf/amavis has it. Not started yet."""
-    _furnish()
+def one_instance(directory: Path, further: str = "") -> list[Amavis]:
+    """One for both directions, as conf/amavis has it, with *further* lines. Not started yet."""
+    _furnish(further)
     shutil.copy(CONF / "spamassassin" / "gatepost.cf", "/etc/spamassassin/gatepost.cf")
     return [Amavis(directory, [10024, 10028])]
 
 
-def two_instances(directory: Path) -> list[Amavis]:
+def two_instances(directory: Path, further: str = "") -> list[Amavis]:
     """One for each direction, a user each, as the guides have it. Not started yet.
 
     Made for a filter before the queue, which sees results that a stranger may have written:
     SpamAssassin is not told to believe any.
     """
-    _furnish("$inet_socket_port = [10024];\n")
+    _furnish(f"$inet_socket_port = [10024];\n{further}")
     Path("/etc/spamassassin/gatepost.cf").unlink(missing_ok=True)
     home = "/var/lib/amavis-out"
     subprocess.run(["useradd", "--system", "--user-group", "--home-dir", home, "amavisout"], check=False)
@@ -126,7 +127,7 @@ def _furnish(further: str = "") -> None:
     user = _USER.format(hostname=HOSTNAME, domains=domains, log=LOG)
     rewrite("/etc/amavis/conf.d/50-user", user.removesuffix("1;\n") + further + "1;\n")
     shutil.copy(CONF / "amavis" / "50-gatepost", "/etc/amavis/conf.d/50-gatepost")
-    rewrite("/etc/spamassassin/local.cf", _SPAMASSASSIN.format(address=ADDRESS))
+    rewrite(LOCAL, _SPAMASSASSIN.format(address=ADDRESS))
     _load_plugin("AuthRes")
     rewrite(LOG, "", owner="amavis", group="amavis")
     _own("amavis", [*(Path("/var/lib/amavis", name) for name in _PLACES), Path("/run/amavis")])

@@ -43,7 +43,7 @@ class Party:
         return found
 
 
-OUTSIDE = Party("192.0.2.25", "mx.example.org", "example.org")
+OUTSIDE = Party("192.0.2.10", "mx.example.org", "example.org")
 """An honest server, which runs: all mail for the world goes there."""
 FORWARDER = Party("192.0.2.40", "mx.forwarder.example", "forwarder.example", dmarc="")
 LIST = Party("192.0.2.50", "mx.list.example", "list.example", dmarc="v=DMARC1; p=none")

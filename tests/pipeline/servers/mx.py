@@ -57,7 +57,7 @@ _MAPS = {
 
 
 class Mx:
-    """The server with the files of conf/postfix/*kind*. *options* are further lines of main.cf."""
+    """The server with the files of conf/postfix/*kind*. *options* are set in main.cf over those."""
 
     def __init__(self, kind: str, certificate: Path, options: Mapping[str, str] | None = None) -> None:
         self._kind = kind
@@ -74,8 +74,11 @@ class Mx:
         own = _MAIN.format(
             hostname=HOSTNAME, domain=DOMAIN, address=ADDRESS, log=LOG, certificate=self._certificate
         )
-        options = "".join(f"{name} = {value}\n" for name, value in self._options.items())
-        rewrite(ETC / "main.cf", own + (CONF / self._kind / "main.cf").read_text() + options)
+        rewrite(ETC / "main.cf", own + (CONF / self._kind / "main.cf").read_text())
+        if self._options:
+            subprocess.run(
+                ["postconf", *(f"{name}={value}" for name, value in self._options.items())], check=True
+            )
         debian = Path("/usr/share/postfix/master.cf.dist").read_text()
         rest = re.sub(r"(?m)^(smtp|submission|submissions|smtps)\s+inet.*\n(?:[ \t].*\n)*", "", debian)
         rewrite(ETC / "master.cf", rest + (CONF / self._kind / "master.cf").read_text())

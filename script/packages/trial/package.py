@@ -116,8 +116,11 @@ def next_revision(package: Path, into: Path) -> Path:
     return target
 
 
-def upgrade(root: CleanRoot, package: str) -> None:
-    """To the next revision, under mail, with a configuration that the administrator has changed."""
+def upgrade(root: CleanRoot, package: str) -> tuple[int, int]:
+    """To the next revision, under mail, with a configuration that the administrator has changed.
+
+    Gives how many mails and how many connections there were meanwhile.
+    """
     before = _processes(root)
     configuration = root.path(CONFIGURATION).read_text()
     secret = root.path("/var/lib/gatepost/seal.key").read_bytes()
@@ -140,6 +143,7 @@ def upgrade(root: CleanRoot, package: str) -> None:
     )
     expect(root.path(f"{CONFIGURATION}.dpkg-dist").exists(), "the new one lies beside it")
     expect(root.path("/var/lib/gatepost/seal.key").read_bytes() == secret, "the secret stays")
+    return number, tried
 
 
 def upgrade_with_a_mistake(root: CleanRoot, package: str) -> None:

@@ -22,6 +22,7 @@ from bench.world import MissingError, World
 from tests.harness.milter_client import ClientError
 
 ROOT = Path(__file__).parents[1]
+INTERRUPTED = 130
 PAGE = ROOT / "docs" / "performance.md"
 
 
@@ -57,7 +58,7 @@ def measured(wanted: Sequence[Measurement], pace: Pace) -> tuple[list[Result], i
         status = 1
     except KeyboardInterrupt:
         _tell("interrupted")
-        status = 130
+        status = INTERRUPTED
     return results, status
 
 
@@ -95,7 +96,7 @@ def main() -> int:
     results, status = measured(wanted, pace)
     run = Run(description(), options.quick, time.monotonic() - began, results)
     print("\n".join(table.text(results)))
-    if results:
+    if results and status != INTERRUPTED:  # half a run does not replace a whole one
         options.out.mkdir(parents=True, exist_ok=True)
         run.write(options.out / "bench.json")
         (options.out / "report.html").write_text(report.html(run))

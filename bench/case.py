@@ -72,6 +72,7 @@ class Case:
                 "rate": many.rate,
                 "ratio": ours[0].rate / many.rate if ours and name != OURS else None,
                 "target": self.targets.get(name),
+                "cpu_ratio": many.cpu / ours[0].cpu if ours and ours[0].cpu and name != OURS else None,
                 "p50": many.p50,
                 "p99": many.p99,
                 "p50_alone": alone.p50,

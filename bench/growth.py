@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench import load
 from bench.measurement import CLIENTS, START, Pace, Tell, in_turns, medians, playing
-from bench.players import Player
+from bench.players import OURS, Player
 from bench.result import Result, Row, duration
 from bench.work import Work
 from bench.world import World
@@ -64,5 +64,5 @@ class Growth:
                 tell(
                     f"{self.name}: {name}: {point.x} {self.axis}: {found.rate:.0f}/s, p50 {duration(found.p50)}"
                 )
-        rows.sort(key=lambda row: str(row["daemon"]))
+        rows.sort(key=lambda row: (row["daemon"] != OURS, row["daemon"]))
         return Result(self.name, self.title, "growth", rows, missing, axis=self.axis, note=self.note)

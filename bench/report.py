@@ -13,6 +13,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #22282c; background: #fff; m
   margin: 2em auto; padding: 0 1em; }
 h1 { font-size: 1.5em; } h2 { font-size: 1.2em; margin-top: 2.2em; border-bottom: 1px solid #dfe3e6; }
 h3 { font-size: 1em; margin-bottom: .3em; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 0 2em; }
 svg { max-width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: #22282c; }
 table { border-collapse: collapse; font-size: 13px; margin: 1em 0; }
 td, th { padding: .2em .8em .2em 0; text-align: right; border-bottom: 1px solid #eceff1; font-weight: 400; }
@@ -30,7 +31,7 @@ def html(run: Run) -> str:
     ]
     for kind, results in table.by_kind(run.results):
         body.append(f"<h2>{escape(table.TITLES[kind])}</h2>")
-        body += _charts(kind, results)
+        body += ['<div class="charts">', *_charts(kind, results), "</div>"]
         body.append(_table(kind, results))
         body += [f'<p class="note">{escape(result.note)}</p>' for result in results if result.note]
     body.append("<h2>The machine</h2><dl>")
@@ -58,9 +59,9 @@ def _charts(kind: Kind, results: Sequence[Result]) -> Iterator[str]:
             yield from _bars(heading, results, key, write)
     elif kind == "growth":
         for result in results:
-            yield f"<h3>{escape(result.title)}</h3>"
-            yield svg.lines(_series(result, "rate"), result.axis, "per second", _count, rate)
-            yield svg.lines(_series(result, "p50"), result.axis, "p50", _count, duration)
+            for key, unit, write in (("rate", "per second", rate), ("p50", "p50", duration)):
+                chart = svg.lines(_series(result, key), result.axis, _count, write)
+                yield f"<div><h3>{escape(result.title)}: {unit}</h3>{chart}</div>"
     elif kind == "memory":
         for heading, key in (
             ("Idle", "idle"),
@@ -87,8 +88,8 @@ def _bars(heading: str, results: Sequence[Result], key: str, write: Callable[[fl
         )
         for result in results
     ]
-    yield f"<h3>{escape(heading)}</h3>"
-    yield svg.bars([group for group in groups if group[1]], write)
+    chart = svg.bars([group for group in groups if group[1]], write)
+    yield f"<div><h3>{escape(heading)}</h3>{chart}</div>"
 
 
 def _series(result: Result, key: str) -> dict[str, list[tuple[float, float]]]:

@@ -113,6 +113,7 @@ COLUMNS: Mapping[Kind, Sequence[Column]] = {
         Column("p99", "p99", duration),
         Column("p50_alone", "p50 alone", duration),
         Column("cpu", "CPU each", duration),
+        Column("cpu_ratio", "CPU to gatepost", times),
         Column("share", "load", part),
     ),
     "growth": (

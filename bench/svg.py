@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 
 WIDTH = 640
 _LABEL, _RIGHT, _ROW, _GAP = 170, 90, 22, 12
 _HEIGHT, _TOP, _BOTTOM, _LEFT = 260, 14, 46, 70
 
-COLOURS = ("#1f6f8b", "#c8553d", "#8a8d91", "#d8a03d", "#5b8e7d")
-"""The first is ours."""
+_OURS_COLOUR = "#1f6f8b"
+_COLOURS = ("#c8553d", "#8a8d91", "#d8a03d", "#5b8e7d", "#7d6b91")
 
 Write = Callable[[float], str]
 Series = Mapping[str, Sequence[tuple[float, float]]]
@@ -20,7 +20,7 @@ Series = Mapping[str, Sequence[tuple[float, float]]]
 def bars(groups: Sequence[tuple[str, Sequence[tuple[str, float]]]], write: Write) -> str:
     """Groups of bars, each group with a scale of its own: (title, (name, value) …) …; *write* labels a value."""
     parts: list[str] = []
-    names = list(dict.fromkeys(name for _, members in groups for name, _ in members))
+    colours = _colours(name for _, members in groups for name, _ in members)
     y = 0
     for title, members in groups:
         top = max((value for _, value in members), default=0) or 1
@@ -28,10 +28,9 @@ def bars(groups: Sequence[tuple[str, Sequence[tuple[str, float]]]], write: Write
         y += _ROW
         for name, value in members:
             width = max(1.0, (WIDTH - _LABEL - _RIGHT) * value / top)
-            colour = COLOURS[names.index(name) % len(COLOURS)]
             parts.append(_text(_LABEL - 8, y + 15, name, anchor="end"))
             parts.append(
-                f'<rect x="{_LABEL}" y="{y + 3}" width="{width:.1f}" height="{_ROW - 6}" fill="{colour}"/>'
+                f'<rect x="{_LABEL}" y="{y + 3}" width="{width:.1f}" height="{_ROW - 6}" fill="{colours[name]}"/>'
             )
             parts.append(_text(_LABEL + width + 6, y + 15, write(value)))
             y += _ROW
@@ -39,22 +38,23 @@ def bars(groups: Sequence[tuple[str, Sequence[tuple[str, float]]]], write: Write
     return _svg(y, parts)
 
 
-def lines(series: Series, axis: str, unit: str, write_x: Write, write_y: Write) -> str:
-    """Lines through points, both axes logarithmic; *axis* and *unit* say what they are."""
+def lines(series: Series, axis: str, write_x: Write, write_y: Write) -> str:
+    """Lines through points, both axes logarithmic; *axis* says what the lower one is."""
     points = [point for some in series.values() for point in some]
     if not points:
         return ""
     x_of = _scale([x for x, _ in points], _LEFT, WIDTH - 20)
     y_of = _scale([y for _, y in points], _HEIGHT - _BOTTOM, _TOP, whole=True)
-    parts = [_text(_LEFT, _HEIGHT - 6, axis), _text(0, 10, unit)]
+    parts = [_text(_LEFT, _HEIGHT - 6, axis)]
     for x in sorted({x for x, _ in points}):
         parts.append(_line(x_of(x), _TOP, x_of(x), _HEIGHT - _BOTTOM, "#eceff1"))
         parts.append(_text(x_of(x), _HEIGHT - _BOTTOM + 16, write_x(x), anchor="middle"))
     for y in _decades([y for _, y in points]):
         parts.append(_line(_LEFT, y_of(y), WIDTH - 20, y_of(y), "#dfe3e6"))
         parts.append(_text(_LEFT - 6, y_of(y) + 4, write_y(y), anchor="end"))
+    colours = _colours(series)
     for number, (name, some) in enumerate(series.items()):
-        colour = COLOURS[number % len(COLOURS)]
+        colour = colours[name]
         path = " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in some)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x_of(x):.1f}" cy="{y_of(y):.1f}" r="3" fill="{colour}"/>' for x, y in some]
@@ -62,6 +62,18 @@ def lines(series: Series, axis: str, unit: str, write_x: Write, write_y: Write) 
         parts.append(f'<rect x="{place}" y="{_HEIGHT - 15}" width="10" height="10" fill="{colour}"/>')
         parts.append(_text(place + 15, _HEIGHT - 6, name))
     return _svg(_HEIGHT, parts)
+
+
+def _colours(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each name: one for all of ours, others for the others."""
+    others: dict[str, str] = {}
+    found = {}
+    for name in names:
+        if name.startswith("gatepost"):
+            found[name] = _OURS_COLOUR
+        else:
+            found[name] = others.setdefault(name, _COLOURS[len(others) % len(_COLOURS)])
+    return found
 
 
 def _scale(

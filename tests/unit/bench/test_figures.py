@@ -19,7 +19,7 @@ RESULTS = [
         "throughput",
         [
             {"daemon": "gatepost", **ROW, "ratio": None, "target": None},
-            {"daemon": "OpenDKIM", **ROW, "rate": 250.0, "ratio": 4.0, "target": 5.0},
+            {"daemon": "OpenDKIM", **ROW, "rate": 250.0, "ratio": 4.0, "target": 5.0, "cpu_ratio": 2.5},
         ],
         {"dkimpy-milter": "not installed: dkimpy-milter"},
     ),
@@ -63,7 +63,7 @@ def test_every_kind_is_here() -> None:
 def test_the_table_for_a_terminal() -> None:
     text = "\n".join(table.text(RESULTS))
     assert re.search(r"DKIM verify <4 kB>  gatepost +1,000 ", text)
-    assert re.search(r"OpenDKIM +250 +4\.00x +5x +500 µs +12\.30 ms +200 µs +100 µs +20%", text)
+    assert re.search(r"OpenDKIM +250 +4\.00x +5x +500 µs +12\.30 ms +200 µs +100 µs +2\.50x +20%", text)
     assert re.search(r"dkimpy-milter +not installed: dkimpy-milter\n", text)
     assert re.search(r"-100 µs +1\.00 ms +2\.00 ms", text)
     assert not re.search(r"(?m) $", text)

@@ -14,6 +14,9 @@ Beside records (TXT, A, AAAA, MX, PTR, CNAME) a list may hold
     TRUNCATE      TC over UDP, the whole answer over TCP
     TRUNCATE_TCP  TC over TCP too
     CUT_TCP       half an answer over TCP
+    CLOSE_TCP     no answer over TCP, but the end of the connection
+    SILENT_TCP    nothing over TCP
+    TRICKLE_TCP   an octet at a time over TCP, ten a second
     WRONG_ID WRONG_QUESTION   first an answer with that wrong, then the right one
     GARBAGE       the header and question of an answer, and rubbish after them
     NOISE         a packet of rubbish, nothing else
@@ -114,7 +117,8 @@ class DnsServer:
     """Serves *zone* from a thread of its own, between ``start`` and ``stop`` or within a ``with`` block.
 
     ``zone`` may be assigned at any time. ``queries`` lists what was asked, in
-    order. ``responder``, where set, may answer instead of the zone.
+    order. ``responder``, where set, may answer instead of the zone. Without
+    *tcp*, connections are refused.
     """
 
     def __init__(
@@ -124,10 +128,12 @@ class DnsServer:
         host: str = "127.0.0.1",
         port: int = 0,
         chase: bool = True,
+        tcp: bool = True,
     ) -> None:
         self.host = host
         self.port = port
         self.chase = chase
+        self.tcp = tcp
         self.queries: list[Seen] = []
         self.responder: Responder | None = None
         self._nodes: dict[str, _Node] = {}
@@ -183,7 +189,10 @@ class DnsServer:
     async def _listen(self, udp: socket.socket, tcp: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         self._udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), sock=udp)
-        self._tcp = await asyncio.start_server(self._serve_tcp, sock=tcp)
+        if self.tcp:
+            self._tcp = await asyncio.start_server(self._serve_tcp, sock=tcp)
+        else:
+            tcp.close()
 
     async def _close(self) -> None:
         if self._udp is not None:
@@ -205,8 +214,13 @@ class DnsServer:
                     query, tcp=True, source_port=writer.get_extra_info("peername")[1]
                 )
                 await asyncio.sleep(delay)
-                for packet in packets:
-                    cut = len(packet) // 2 if self._words(query) & {"CUT_TCP"} else len(packet)
+                words = self._words(query)
+                if "CLOSE_TCP" in words:
+                    return
+                for packet in () if "SILENT_TCP" in words else packets:
+                    if "TRICKLE_TCP" in words:
+                        await _trickle(writer, len(packet).to_bytes(2) + packet)
+                    cut = len(packet) // 2 if "CUT_TCP" in words else len(packet)
                     writer.write(len(packet).to_bytes(2) + packet[:cut])
                     if cut < len(packet):
                         return
@@ -302,6 +316,13 @@ class DnsServer:
     def _node(self, name: str) -> _Node | None:
         below = "*." + name.partition(".")[2]
         return self._nodes.get(name) or self._nodes.get(below) or self._nodes.get("*")
+
+
+async def _trickle(writer: asyncio.StreamWriter, octets: bytes) -> None:
+    for octet in octets:
+        writer.write(bytes([octet]))
+        await writer.drain()
+        await asyncio.sleep(0.1)
 
 
 class _Udp(asyncio.DatagramProtocol):

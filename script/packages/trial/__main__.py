@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +22,7 @@ _AROUND = ("man-db", "bash-completion", "zsh", "fish", "procps")
 
 def main() -> int:
     """Try everything; exit status 0 when all was as it should be."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave as by Ctrl-C: nothing stays behind
     try:
         with tempfile.TemporaryDirectory(prefix="gatepost-") as name:
             first = make_deb(into=Path(name))
@@ -36,6 +38,8 @@ def main() -> int:
     except PackagingError as error:
         print(f"script/test-package: FAILED: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     tell("all is as it should be")
     return 0
 

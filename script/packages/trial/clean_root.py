@@ -153,6 +153,9 @@ def _archive(packages: Sequence[str]) -> Path:
         unfinished = archive.with_suffix(".new")
         run("tar", "-cf", unfinished, "-C", root, ".")
         unfinished.rename(archive)
+    for old in WORK.glob(f"{SUITE}-*.tar"):
+        if old != archive:
+            old.unlink()
     return archive
 
 

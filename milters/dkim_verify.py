@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from gatepost.address import AddressError, author
 from gatepost.authres.border import FIELD_NAME, Border
@@ -257,4 +257,4 @@ def _not_acceptable(result: SignatureResult, problem: str) -> SignatureResult:
     """A pass that the message's other faults spoil."""
     if result.verdict is not DkimVerdict.PASS:
         return result
-    return replace(result, verdict=DkimVerdict.POLICY, cause=Cause.SECURITY, reason=problem)
+    return result._replace(verdict=DkimVerdict.POLICY, cause=Cause.SECURITY, reason=problem)

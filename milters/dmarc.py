@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from gatepost.address import AddressError, author
 from gatepost.authres.border import FIELD_NAME, Border
@@ -247,7 +247,6 @@ class _Evaluating:
         forwarded = failed and bool(daemon.forwarders) and daemon.forwarders.matches(name, address)
         action = decide(evaluation, daemon.settings, self._message, forwarded)
         value = self._field(evaluation, signatures, action.disposition)
-        changes = [*action.verdict.changes, InsertHeader(FIELD_NAME, value)]
         self._tools.metrics.result("dmarc", evaluation.verdict).inc()
         # What is put off comes again, and is told of then.
         final = action.verdict.disposition is not Disposition.TEMPFAIL
@@ -263,8 +262,7 @@ class _Evaluating:
                 time=self._now,
             )
             self._tools.history.add(row)
-        action = replace(action, verdict=replace(action.verdict, changes=changes))
-        return self._told(action, evaluation, signatures)
+        return self._told(action, evaluation, signatures, [InsertHeader(FIELD_NAME, value)])
 
     def _field(self, evaluation: Evaluation, signatures: list[SignatureResult], disposition: str) -> bytes:
         """The field: what was checked here, and the evaluation."""
@@ -283,12 +281,16 @@ class _Evaluating:
         return value.encode("utf-8")
 
     def _told(
-        self, action: Action, evaluation: Evaluation | None, signatures: Sequence[SignatureResult] = ()
+        self,
+        action: Action,
+        evaluation: Evaluation | None,
+        signatures: Sequence[SignatureResult] = (),
+        written: Sequence[InsertHeader] = (),
     ) -> handler.Verdict:
-        """Add the fields that go, count the verdict, write the message's line, and pass the verdict on."""
+        """Add the fields that go and those *written*, count the verdict, write the line, and pass the verdict on."""
         tools = self._tools
-        changes = kept_and_removed(self._claims, tools.removes_seals, tools.metrics)
-        verdict = replace(action.verdict, changes=[*changes, *action.verdict.changes])
+        claims = kept_and_removed(self._claims, tools.removes_seals, tools.metrics)
+        verdict = action.verdict.with_changes([*claims, *action.verdict.changes, *written])
         envelope = self._message.envelope
         word = verdict.disposition.value
         tools.metrics.verdict(word).inc()

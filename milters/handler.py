@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from enum import Enum, Flag, auto
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gatepost.message import Message
 
@@ -81,8 +81,7 @@ class DeleteHeader:
     index: int
 
 
-@dataclass(frozen=True, slots=True)
-class InsertHeader:
+class InsertHeader(NamedTuple):
     """Put a new field at *position*: 0 is the very top, above the MTA's own Received.
 
     ``value`` is what follows the colon, without the leading space (the engine
@@ -106,8 +105,7 @@ class ReplaceHeader:
 Change = DeleteHeader | InsertHeader | ReplaceHeader
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The answer at the end of a message.
 
     ``changes`` are made whatever the disposition, short of a refusal.

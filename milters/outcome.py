@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from milters import mfdef, protocol
 from milters.handler import Change, DeleteHeader, Disposition, InsertHeader, ReplaceHeader, Verdict
@@ -22,8 +22,7 @@ _MAX_POSITION = 2**31 - 1
 _MAX_FIELD = mfdef.MILTER_MAX_DATA_SIZE - 16
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What is done with a message.
 
     ``changes`` are in the order in which they are made. ``quarantine`` is the

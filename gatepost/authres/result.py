@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Property:
+class Property(NamedTuple):
     """A propspec: ``ptype.name=value``, as in ``header.d=example.nl`` or ``smtp.mailfrom=a@example.nl``."""
 
     ptype: str
@@ -14,8 +13,7 @@ class Property:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """What one method found.
 
     ``method`` and ``result`` are the registered words (RFC 8601 §2.7).

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from gatepost.address.envelope import internal_form
@@ -97,4 +97,4 @@ def _shortened(result: Result) -> Result:
     properties = tuple(
         Property(each.ptype, each.name, each.value.rpartition("@")[2]) for each in result.properties
     )
-    return replace(result, properties=properties, reason="", comment="")
+    return result._replace(properties=properties, reason="", comment="")

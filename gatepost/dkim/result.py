@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Verdict(StrEnum):
@@ -43,8 +43,7 @@ class Cause(StrEnum):
     """Expired, or from the future."""
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureResult:
+class SignatureResult(NamedTuple):
     """One signature's outcome.
 
     ``domain`` (d=), ``selector`` (s=), ``identity`` (i=, as written or implied)

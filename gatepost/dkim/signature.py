@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from gatepost.dkim import taglist
 from gatepost.domains import to_ascii
@@ -50,8 +50,7 @@ class SignatureError(ValueError):
         self.domain, self.selector, self.algorithm = domain, selector, algorithm
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """A well-formed signature.
 
     ``domain``, ``selector`` and ``identity_domain`` are A-labels in lower case;

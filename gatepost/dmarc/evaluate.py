@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from gatepost.dmarc.record import Policy, Record
 from gatepost.dmarc.walk import Walk, listed_walk, walk
@@ -25,8 +26,7 @@ class Verdict(StrEnum):
     PERMERROR = "permerror"
 
 
-@dataclass(frozen=True, slots=True)
-class Identifiers:
+class Identifiers(NamedTuple):
     """The Authenticated Identifiers (§3.2.1): the domains for which SPF and DKIM have passed.
 
     ``unsettled_…`` are domains whose check ended in a temporary error: had it
@@ -165,8 +165,7 @@ def _applied(policy: Evaluation, record: Record, method: Method, sample: float) 
 # -- §4.10.2: identifier alignment
 
 
-@dataclass(frozen=True, slots=True)
-class _Alignment:
+class _Alignment(NamedTuple):
     """Which domains align, and whether the DNS left it open for one."""
 
     domains: Sequence[str] = ()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gatepost.authres.result import Result
 from gatepost.dmarc.evaluate import Identifiers
 from gatepost.domains import InvalidNameError, to_ascii
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One check of SPF or DKIM: its result in RFC 8601's words, and the domain (A-labels) it speaks of.
 
     ``selector`` is the signature's s=, "" for SPF.
@@ -22,8 +21,7 @@ class Finding:
     selector: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What has been found already.
 
     ``spf`` and ``dkim`` are None where nobody has checked. ``spf`` is of the

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from gatepost.dmarc.record import Record, parse_record
 from gatepost.dns.answer import Answer, Outcome
@@ -16,16 +16,14 @@ MAX_QUERIES = 8
 _read = lru_cache(maxsize=1024)(parse_record)  # most mail comes from few domains
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A domain whose DMARC record was found."""
 
     domain: str
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(NamedTuple):
     """What a walk from *start* came by.
 
     ``records`` are in the order found, longest name first. ``failed`` are the

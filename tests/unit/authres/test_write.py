@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import authres
 import pytest
@@ -248,7 +247,7 @@ def test_no_input_makes_another_result_line_or_field(results: list[Result], eai:
 @settings(max_examples=100, deadline=None)
 def test_another_reader_finds_the_same_results(results: list[Result]) -> None:
     # authres takes what follows an empty quoted string for its value.
-    results = [replace(r, properties=tuple(p for p in r.properties if p.value)) for r in results]
+    results = [r._replace(properties=tuple(p for p in r.properties if p.value)) for r in results]
     value = format_value(ID, results, fold=False)
     found = authres.all_features().parse_value(value)
     assert found.authserv_id == ID

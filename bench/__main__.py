@@ -16,9 +16,10 @@ from bench.everything import measurements
 from bench.load import LoadError
 from bench.machine import description
 from bench.measurement import QUICK, USUAL, Measurement, Pace
+from bench.missing import MissingError
 from bench.page import fill
 from bench.result import Result, Run
-from bench.world import MissingError, World
+from bench.world import World
 from tests.harness.milter_client import ClientError
 
 ROOT = Path(__file__).parents[1]

@@ -23,10 +23,11 @@ from dataclasses import dataclass
 
 from bench import mails
 from bench.measurement import START, Pace, Tell, playing
+from bench.missing import MissingError
 from bench.players import Player, Running
 from bench.result import Result, Row, duration
 from bench.work import Work
-from bench.world import MissingError, World
+from bench.world import World
 from gatepost.message import HeaderField
 from tests.harness.mail import unparse
 from tests.harness.milter_client import Mail

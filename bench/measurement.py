@@ -9,9 +9,10 @@ from dataclasses import dataclass, fields
 from typing import Protocol
 
 from bench.load import Load
+from bench.missing import MissingError
 from bench.players import Player, Running
 from bench.result import Result
-from bench.world import MissingError, World
+from bench.world import World
 
 CLIENTS = 8
 """Clients at a time where nothing else is said."""

@@ -16,8 +16,9 @@ from typing import Any, Literal
 import yaml
 
 from bench.endpoint import Endpoint
+from bench.missing import need
 from bench.players import OURS, Player, Running
-from bench.world import AUTHSERV_ID, World, need
+from bench.world import AUTHSERV_ID, World
 from tests.harness.daemon import Daemon, Installation
 from tests.harness.redis_server import RedisServer
 

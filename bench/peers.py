@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench import mails
 from bench.endpoint import Endpoint
+from bench.missing import MissingError, need
 from bench.players import Player, Running
-from bench.world import AUTHSERV_ID, MissingError, World, need
+from bench.world import AUTHSERV_ID, World
 from tests.harness.keys import KeyPair
 from tests.harness.opendkim import OpenDkim
 from tests.harness.opendmarc import OpenDmarc

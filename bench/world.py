@@ -11,9 +11,7 @@ and mount namespaces take root; without it, only gatepost can be measured.
 from __future__ import annotations
 
 import os
-import random
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -24,9 +22,10 @@ from typing import Self
 
 from bench import mails
 from bench.endpoint import Endpoint
+from bench.missing import MissingError, need
+from bench.nameserver import NameServer
 from tests.harness.dns_server import DnsServer, ZoneData
 from tests.harness.keys import KeyPair, ed25519_key, rsa_key
-from tests.harness.ports import free_port
 from tests.harness.process import Process
 
 AUTHSERV_ID = "mail.example.nl"
@@ -45,35 +44,6 @@ SLOW_SECONDS = 2.0
 
 _NETWORK = "v=spf1 ip4:192.0.2.0/24 ip4:203.0.113.0/24 -all"
 
-_UNBOUND = """\
-server:
-    interface: {address}
-    port: {port}
-    do-daemonize: no
-    chroot: ""
-    username: ""
-    directory: "{directory}"
-    pidfile: ""
-    use-syslog: no
-    do-not-query-localhost: no
-    access-control: 127.0.0.0/8 allow
-    module-config: "iterator"
-    num-threads: 1
-    so-rcvbuf: 1m
-    # Many questions may wait for a slow server, none of them asked twice.
-    num-queries-per-thread: 2048
-    outgoing-range: 4096
-    unknown-server-time-limit: 5000
-    local-zone: "." static
-    local-data: ". 300 SOA localhost. nobody. 1 3600 1200 604800 60"
-{zones}
-remote-control:
-    control-enable: no
-forward-zone:
-    name: "{slow}"
-    forward-addr: {slow_address}
-"""
-
 # Runs in the namespace: our resolv.conf, and a /dev with a few devices and our log socket.
 _ENTER = """\
 mount --bind {directory}/resolv.conf /etc/resolv.conf
@@ -89,17 +59,6 @@ mount --bind {directory}/log.socket {directory}/dev/log
 mount --move {directory}/dev /dev
 exec "$@"
 """
-
-
-class MissingError(Exception):
-    """Something that a measurement needs is not here; the text says what."""
-
-
-def need(*commands: str) -> None:
-    """Raise MissingError unless all these commands are installed."""
-    missing = [command for command in commands if shutil.which(command) is None]
-    if missing:
-        raise MissingError(f"not installed: {', '.join(missing)}")
 
 
 class World:
@@ -122,6 +81,7 @@ class World:
         self.address = "127.0.0.1"
         self.port = 0
         self.tcp = False
+        self._why_not = "needs root, for a DNS server and a /dev/log of its own"
         self._running = ExitStack()
         self._numbers = self._domains = 0
 
@@ -149,8 +109,8 @@ class World:
 
     def enclosed(self, command: Iterable[str]) -> list[str]:
         """The command as it is started with this DNS and this /dev/log. Raises MissingError."""
-        if not self.root:
-            raise MissingError("needs root, for a DNS server and a /dev/log of its own")
+        if self._why_not:
+            raise MissingError(self._why_not)
         enter = ["unshare", "--mount", "--propagation", "private", "sh", "-e", str(self.directory / "enter")]
         return [*enter, *command]
 
@@ -212,40 +172,18 @@ class World:
         self.ours_ed25519 = ed25519_key(OURS)
 
     def _start_dns(self, starting: ExitStack) -> None:
-        if self.root:
-            self.address, self.port = _free_address(), 53
-        else:
-            self.port = free_port()
         late: ZoneData = {f"*._domainkey.{SLOW}": [{"TXT": self.cold.record}, {"DELAY": SLOW_SECONDS}]}
         slow = starting.enter_context(DnsServer(late))
-        place = self.place("unbound")
-        configuration = place / "unbound.conf"
-        configuration.write_text(
-            _UNBOUND.format(
-                address=self.address,
-                port=self.port,
-                directory=place,
-                zones="".join(f"    {line}\n" for line in self._zones()),
-                slow=SLOW,
-                slow_address=f"{slow.host}@{slow.port}",
-            )
+        unbound = NameServer(
+            self.place("unbound"),
+            53 if self.root else 0,
+            texts=self.records,
+            below={COLD: self.cold.record, SPF_COLD: _NETWORK},
+            addresses={mails.HELO: mails.STRANGER},
+            elsewhere={SLOW: f"{slow.host}@{slow.port}"},
         )
-        starting.enter_context(
-            Process(
-                ["unbound", "-d", "-c", str(configuration)],
-                place / "log",
-                ready=lambda: _answers(self.address, self.port),
-            )
-        )
-
-    def _zones(self) -> Iterable[str]:
-        yield f'local-zone: "{SLOW}" transparent'
-        for name, text in self.records.items():
-            yield f"local-data: '{name} 300 TXT {_quoted(text)}'"
-        yield f'local-data: "{mails.HELO} 300 A {mails.STRANGER}"'
-        for zone, text in ((COLD, self.cold.record), (SPF_COLD, _NETWORK)):
-            yield f'local-zone: "{zone}" redirect'
-            yield f"local-data: '{zone} 300 TXT {_quoted(text)}'"
+        self.address, self.port = unbound.address, unbound.port
+        starting.enter_context(unbound)
 
     def _prepare_namespace(self, starting: ExitStack) -> None:
         (self.directory / "resolv.conf").write_text(f"nameserver {self.address}\n")
@@ -254,43 +192,12 @@ class World:
         log, lines = self.directory / "log.socket", self.directory / "syslog"
         command = ["socat", "-u", f"UNIX-RECV:{log},mode=666", f"OPEN:{lines},creat,append"]
         starting.enter_context(Process(command, self.directory / "syslog.reader", ready=log.exists))
+        self._why_not = ""
         done = subprocess.run(self.enclosed(["true"]), capture_output=True, text=True, check=False)
         if done.returncode:
-            self.root = False
-            raise MissingError(f"no mount namespace: {done.stderr.strip()}")
+            self._why_not = f"no mount namespace to be had: {done.stderr.strip()}"
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._running.close()
-
-
-def _quoted(text: str) -> str:
-    """A TXT record's text in strings of at most 255 octets (RFC 1035 §3.3.14)."""
-    return " ".join(f'"{text[start : start + 255]}"' for start in range(0, len(text), 255))
-
-
-def _free_address() -> str:
-    """An address of 127.53.0.0/16 whose port 53 nobody has. Raises MissingError."""
-    for _ in range(100):
-        address = f"127.53.{random.randrange(256)}.{random.randrange(1, 255)}"
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind((address, 53))
-            except OSError:
-                continue
-            return address
-    raise MissingError("port 53 is taken on all loopback addresses: another DNS server listens everywhere")
-
-
-def _answers(address: str, port: int) -> bool:
-    """Whether a DNS server is there: it answers a question about the root."""
-    question = bytes.fromhex("1234010000010000000000000000060001")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(0.2)
-        try:
-            client.connect((address, port))
-            client.send(question)
-            return client.recv(512)[:2] == question[:2]
-        except OSError:
-            return False

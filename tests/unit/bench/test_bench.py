@@ -17,8 +17,9 @@ from bench.__main__ import PAGE, ROOT, chosen
 from bench.case import Case
 from bench.everything import measurements
 from bench.measurement import USUAL, Pace
+from bench.missing import need
 from bench.page import BEGIN, END
-from bench.world import World, need
+from bench.world import World
 from tests.harness.waiting import wait_for
 
 SHORT = Pace(seconds=0.1, rounds=0.3)

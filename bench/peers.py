@@ -1,8 +1,8 @@
 """The peers: each with a configuration of its own, in the foreground, with the same DNS.
 
 They log as they do for users, by syslog(3), to a socket that a process reads
-into a file: OpenDKIM with ``SyslogSuccess``, so that it writes a line for each
-message, as gatepost does. policyd-spf is started as Postfix's spawn(8) starts
+into a file: OpenDKIM with ``SyslogSuccess``, so that it tells of each message,
+as gatepost does, but without ``LogWhy``, which adds lines. policyd-spf is started as Postfix's spawn(8) starts
 it, a process for each connection that has the connection as its standard
 input and output. What a peer keeps on disk by default, it keeps.
 """
@@ -67,6 +67,7 @@ def _opendkim(world: World, keys: Sequence[KeyPair], options: Mapping[str, str])
             "Nameservers": world.address,
             "Syslog": "yes",
             "SyslogSuccess": "yes",
+            "LogWhy": "no",
             **options,
         },
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -39,8 +39,7 @@ class Identifiers(NamedTuple):
     unsettled_dkim: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """What DMARC says of a message.
 
     ``domain`` is the Author Domain. ``policy`` is what its owner publishes for
@@ -54,7 +53,7 @@ class Evaluation:
     policy: Policy = Policy.NONE
     applied: Policy = Policy.NONE
     policy_domain: str = ""
-    record: Record | None = field(default=None, compare=False)
+    record: Record | None = None
     spf: str = ""
     dkim: tuple[str, ...] = ()
 
@@ -100,8 +99,7 @@ def evaluate(
     aligned_spf = yield from _aligned(found, [identifiers.spf], record.strict_spf, method)
     aligned_dkim = yield from _aligned(found, identifiers.dkim, record.strict_dkim, method)
     if aligned_spf.domains or aligned_dkim.domains:
-        return replace(
-            policy,
+        return policy._replace(
             verdict=Verdict.PASS,
             reason="",
             spf="".join(aligned_spf.domains[:1]),
@@ -109,12 +107,12 @@ def evaluate(
         )
     # §5.3.6: what the DNS kept from us can neither pass nor fail.
     if aligned_spf.unclear or aligned_dkim.unclear:
-        return replace(policy, verdict=Verdict.TEMPERROR, reason="DNS failure while relating domains")
+        return policy._replace(verdict=Verdict.TEMPERROR, reason="DNS failure while relating domains")
     open_spf = yield from _aligned(found, [identifiers.unsettled_spf], record.strict_spf, method)
     open_dkim = yield from _aligned(found, identifiers.unsettled_dkim, record.strict_dkim, method)
     if open_spf.domains or open_spf.unclear or open_dkim.domains or open_dkim.unclear:
-        return replace(
-            policy, verdict=Verdict.TEMPERROR, reason="SPF or DKIM of the domain could not be checked"
+        return policy._replace(
+            verdict=Verdict.TEMPERROR, reason="SPF or DKIM of the domain could not be checked"
         )
     return _applied(policy, record, method, sample)
 
@@ -128,16 +126,16 @@ def _discover(found: Walk, method: Method) -> Steps[Evaluation]:
     none = Evaluation(Verdict.NONE, domain)
     own = found.record_of(domain)
     if own is None and found.failed:
-        return replace(none, verdict=Verdict.TEMPERROR, reason=f"DNS failure for _dmarc.{found.failed[0]}")
+        return none._replace(verdict=Verdict.TEMPERROR, reason=f"DNS failure for _dmarc.{found.failed[0]}")
     place = domain if own is not None else method.organization(found)
     record = own or found.record_of(place)
     if record is None and found.records:
         # The Public Suffix Domain's record, where the organization has none.
         place, record = found.records[-1].domain, found.records[-1].record
     if record is None:
-        return replace(none, reason="several records" if found.ambiguous else "no record")
+        return none._replace(reason="several records" if found.ambiguous else "no record")
     if not record.usable:
-        return replace(none, reason="record without a valid policy", policy_domain=place)
+        return none._replace(reason="record without a valid policy", policy_domain=place)
     policy = record.policy or Policy.NONE
     if place != domain:
         policy = record.subdomain_policy or policy
@@ -145,7 +143,7 @@ def _discover(found: Walk, method: Method) -> Steps[Evaluation]:
             answers = yield [Question(domain, "A")]
             (answer,) = answers.values()
             if answer.temporary:
-                return replace(none, verdict=Verdict.TEMPERROR, reason="DNS failure for the author domain")
+                return none._replace(verdict=Verdict.TEMPERROR, reason="DNS failure for the author domain")
             if answer.outcome is Outcome.NXDOMAIN:
                 policy = record.nonexistent_policy
     return Evaluation(
@@ -158,7 +156,7 @@ def _applied(policy: Evaluation, record: Record, method: Method, sample: float) 
     milder = sample >= record.percent if method.historic else record.testing
     if milder and policy.policy is not Policy.NONE:
         reduced = Policy.QUARANTINE if policy.policy is Policy.REJECT else Policy.NONE
-        return replace(policy, applied=reduced)
+        return policy._replace(applied=reduced)
     return policy
 
 

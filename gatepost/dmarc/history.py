@@ -13,10 +13,9 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, fields
 from functools import lru_cache
-from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from gatepost.dmarc.evaluate import Evaluation
 from gatepost.dmarc.evidence import Finding
@@ -57,8 +56,7 @@ CREATE INDEX IF NOT EXISTS message_time ON message (time);
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """What a report tells of a message. ``time`` is in seconds since 1970; the reported policy is JSON in ``record``.
 
     ``spf`` and ``dkim`` are JSON lists of checks, ``override`` is the reason for
@@ -143,9 +141,7 @@ def _storable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-_NAMES = [field.name for field in fields(Row)]
-_values = attrgetter(*_NAMES)
-_INSERT = f"INSERT INTO message ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"
+_INSERT = f"INSERT INTO message ({', '.join(Row._fields)}) VALUES ({', '.join('?' * len(Row._fields))})"
 
 
 class History:
@@ -190,12 +186,11 @@ class History:
 
     def write(self) -> None:
         """Write what waits, now."""
-        rows = [_values(row) for row in self._waiting]
-        if not rows:
+        if not self._waiting:
             return
         try:
             with self._open() as connection:
-                connection.executemany(_INSERT, rows)
+                connection.executemany(_INSERT, self._waiting)
         except (sqlite3.Error, OSError) as error:
             self._fail(f"DMARC history {self._path} cannot be written: {error}{self._hint()}")
             return

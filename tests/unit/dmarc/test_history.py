@@ -95,8 +95,8 @@ def test_a_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("evaluation", "aligned"),
     [
-        (replace(EVALUATION, verdict=Verdict.PASS, spf="example.org"), (1, 0)),
-        (replace(EVALUATION, verdict=Verdict.PASS, dkim=("example.org",)), (0, 1)),
+        (EVALUATION._replace(verdict=Verdict.PASS, spf="example.org"), (1, 0)),
+        (EVALUATION._replace(verdict=Verdict.PASS, dkim=("example.org",)), (0, 1)),
     ],
 )
 def test_what_aligned(tmp_path: Path, evaluation: Evaluation, aligned: tuple[int, int]) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,11 @@ pytestmark = pytest.mark.e2e
 
 @dataclass
 class Seen:
-    """What became of a mail: the fields of what was delivered, the replies, and the daemons' lines."""
+    """What became of a mail: the fields of what was delivered, the replies, and what the daemons have logged by now."""
 
     delivered: list[Delivery] = field(default_factory=list)
     replies: list[str] = field(default_factory=list)
-    log: list[str] = field(default_factory=list)
+    log: Callable[[], str] = str
 
 
 class Site:
@@ -191,7 +192,7 @@ def sent(site: Site, name: str) -> Seen:
     seen = Seen()
     gatepost, layout = site.running()
     MAILS[name](site, layout, seen)
-    seen.log = [line for daemon in gatepost.daemons.values() for line in daemon.log().splitlines()]
+    seen.log = lambda: "".join(daemon.log() for daemon in gatepost.daemons.values())
     return seen
 
 
@@ -235,20 +236,28 @@ def test_each_step_shows_what_is_seen(site: Site) -> None:
 
 
 def compare(language: str, text: str, seen: Seen) -> None:
-    """Assert that what the page shows has been seen."""
+    """Assert that what the page shows has been seen; a line of the log may come a moment after the reply."""
     if language == "header":
         fields = [
             f"{each.name.decode()}:{each.value.decode()}" for mail in seen.delivered for each in mail.fields
         ]
-        wanted, found = [re.sub(r"\n\s+", " ", text).strip()], fields
-    elif language == "smtp":
-        wanted, found = text.splitlines(), seen.replies
-    else:
-        wanted, found = text.splitlines(), seen.log
-    found = [masked(line) for line in found]
-    for line in map(masked, wanted):
-        pattern = re.compile(".*" + ".*?".join(re.escape(part) for part in line.split("…")))
-        assert any(pattern.fullmatch(each) for each in found), f"{line}\n{found}"
+        assert shows(re.sub(r"\n\s+", " ", text).strip(), fields), fields
+        return
+    for line in text.splitlines():
+        if language == "smtp":
+            assert shows(line, seen.replies), seen.replies
+        else:
+            wait_for(partial(logged, line, seen), line)
+
+
+def logged(line: str, seen: Seen) -> bool:
+    return shows(line, seen.log().splitlines())
+
+
+def shows(line: str, found: list[str]) -> bool:
+    """Whether *line* of the page, in which ``…`` is any text, is among what was found."""
+    pattern = re.compile(".*" + ".*?".join(re.escape(part) for part in masked(line).split("…")))
+    return any(pattern.fullmatch(masked(each)) for each in found)
 
 
 def masked(line: str) -> str:

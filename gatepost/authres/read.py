@@ -57,6 +57,8 @@ _PROPERTY = re.compile(
     rf"{CFWS}(?P<ptype>{_KEYWORD})(?:{CFWS}\.{CFWS}(?P<name>{_KEYWORD}(?:\.{_KEYWORD})*))?{CFWS}={CFWS}",
     re.DOTALL,
 )
+# What nearly all properties look like. A subset of what _PROPERTY and _value read.
+_PLAIN_PROPERTY = re.compile(r"[ \t]*+([a-z]++)\.([a-z]++)=([A-Za-z0-9@./:+_-]++)(?=[ \t;]|\Z)")
 _VALUE = re.compile(rf"(?:{_PVALUE})(?=[ \t;]|\Z)", re.DOTALL)
 # Words in front of a "=" that begin a result of their own. Without a semicolon there, nothing is sure.
 _METHODS = frozenset(
@@ -163,14 +165,20 @@ def _result(text: str, position: int, reasoned: bool) -> tuple[Result | None, in
         reason = _unquoted(match["reason"])
         position = match.end()
     properties = []
-    while match := _PROPERTY.match(text, position):
-        ptype, name = match["ptype"].lower(), match["name"]
-        if name is None:
-            if ptype in _METHODS:
-                raise ARParseError("no semicolon in front of a result")
-            ptype, name = "", ptype
-        value, position = _value(text, match.end())
-        properties.append(Property(ptype, name.lower(), value))
+    while True:
+        if match := _PLAIN_PROPERTY.match(text, position):
+            properties.append(Property(*match.groups()))
+            position = match.end()
+        elif match := _PROPERTY.match(text, position):
+            ptype, name = match["ptype"].lower(), match["name"]
+            if name is None:
+                if ptype in _METHODS:
+                    raise ARParseError("no semicolon in front of a result")
+                ptype, name = "", ptype
+            value, position = _value(text, match.end())
+            properties.append(Property(ptype, name.lower(), value))
+        else:
+            break
     if (match := _CFWS.match(text, position)) is not None:
         position = match.end()
     if text[position : position + 1] not in (";", ""):

@@ -63,7 +63,12 @@ class CleanRoot:
     def run(self, script: str, *, status: int = 0) -> str:
         """Run bash's *script* as root and give all it prints. Raises CommandError where it ends with another status."""
         with self.popen(["bash", "-o", "pipefail", "-e", "-c", script]) as process:
-            told, _ = process.communicate()
+            try:
+                told, _ = process.communicate()
+            except BaseException:
+                # A container that ends stops what is in it, and nsenter then stops itself: for ever.
+                process.kill()
+                raise
         if process.returncode != status:
             raise CommandError(f"status {process.returncode}, not {status}, of: {script}\n{told}")
         return told

@@ -37,6 +37,15 @@ class Tally:
     reloaded: float = field(default_factory=time.time)
     spent: float = 0.0
 
+    def reloaded_now(self) -> None:
+        """A reload has succeeded."""
+        self.reload_succeeded, self.reloaded = True, time.time()
+
+    def reloaded_in_vain(self) -> None:
+        """A reload has left the old state."""
+        self.reload_succeeded = False
+        self.reload_failures += 1
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:

@@ -151,7 +151,7 @@ class Supervisor:
                 metrics=self._held.page.address,
                 workers=len(generation.workers),
             )
-            self._notifier.ready(self._summary(generation))
+            self._notifier.ready(generation.summary)
 
     def died(self, generation: Generation, worker: WorkerProcess, status: int) -> None:
         """A worker died that should not have: give up a start or a reload, or replace it."""
@@ -180,10 +180,6 @@ class Supervisor:
         if self._phase == "running":
             self._log.event("info", "the old workers are done")
 
-    def _summary(self, generation: Generation) -> str:
-        addresses = ", ".join(listener.address for listener in generation.listeners)
-        return f"serving {addresses} with {generation.settings.workers} workers"
-
     def _problem(self) -> str:
         """What ``/healthz`` complains of."""
         if self._phase != "running":
@@ -209,21 +205,19 @@ class Supervisor:
         self._begin(self._next)
 
     def _reload_failed(self) -> None:
-        self._tally.reload_failures += 1
-        self._tally.reload_succeeded = False
+        self._tally.reloaded_in_vain()
         self._log.event("error", "not reloaded: the old configuration stays in force")
-        self._notifier.ready("not reloaded: see the log; " + self._summary(self._current))
+        self._notifier.ready("not reloaded: see the log; " + self._current.summary)
 
     def _switch(self, generation: Generation) -> None:
         """The new generation serves: it is the current one now, and the old one may go."""
         old, self._current, self._next = self._current, generation, None
         self._log.adjust(generation.config.log.level, generation.config.log.format)
         self._held.listeners.keep_only(generation.listeners)
-        self._tally.reload_succeeded = True
-        self._tally.reloaded = time.time()
+        self._tally.reloaded_now()
         self._fleet.retire(old)
         self._log.event("info", "reloaded", workers=len(generation.workers))
-        self._notifier.ready(self._summary(generation))
+        self._notifier.ready(generation.summary)
 
     def _abandon(self, generation: Generation) -> None:
         """The new generation does not work: back to the old one."""

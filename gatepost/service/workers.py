@@ -80,6 +80,12 @@ class Generation:
         """Whether all its workers serve."""
         return len(self.workers) == self.settings.workers and all(worker.ready for worker in self.workers)
 
+    @property
+    def summary(self) -> str:
+        """Where it serves and with how many, for systemd."""
+        addresses = ", ".join(listener.address for listener in self.listeners)
+        return f"serving {addresses} with {self.settings.workers} workers"
+
     def died(self, worker: WorkerProcess, now: float) -> None:
         """Take a dead worker off, and choose when another follows: later and later if they die young."""
         self.workers.remove(worker)

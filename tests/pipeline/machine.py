@@ -17,9 +17,6 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-NAMESPACES = ("--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc")
-"""The options of unshare(1)."""
-
 HOSTNAME, DOMAIN = "mail.example.nl", "example.nl"
 ADDRESS = "203.0.113.10"
 """Of the mail server, as the world knows it."""

@@ -89,6 +89,13 @@ def test_what_only_looks_like_the_sender_is_refused(server: Server) -> None:
     letter = mail("ceo@bank.example", BERT, FORGED)
     outcome = send(EVIL, letter.octets, "x@evil.example", [BERT])
     assert (outcome.code, "bank.example" in outcome.text) == (550, True)
+    [line] = [
+        each for each in server.gatepost["dmarc-enforce"].log().splitlines() if "author=bank.example" in each
+    ]
+    assert line.endswith("action=reject")
+    asked = [each for each in server.gatepost["spf"].log().splitlines() if "sender=evil.example" in each]
+    assert asked
+    assert [each for each in asked if f"client={EVIL.address} " not in each] == []
 
 
 def test_a_signed_mail_altered_on_its_way_is_refused(server: Server) -> None:

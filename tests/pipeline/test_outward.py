@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import smtplib
+import subprocess
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.pipeline.mailbox import arrived, untrusting
 from tests.pipeline.senders import mail, submit
 from tests.pipeline.server import ANNA, BERT, CARLA, DORA, Server
 from tests.pipeline.servers.dns import OUTSIDE
+from tests.pipeline.servers.mariadb import PASSWORD
 from tests.pipeline.verdicts import RESULTS, verdicts
 
 FRIEND = "friend@example.org"
@@ -81,6 +83,24 @@ def test_users_write_to_each_other(server: Server) -> None:
     delivery = arrived(BERT, letter.message_id)
     assert signers(delivery) == ["example.nl"]
     assert b"gatepost-s" not in delivery.octets
+
+
+def test_the_guides_own_check_by_swaks(server: Server) -> None:
+    """As an administrator tries the server out: port 587 with STARTTLS and a login."""
+    message_id = "<swaks.1@example.nl>"
+    options = {
+        "server": f"{ADDRESS}:587",
+        "auth-user": ANNA,
+        "auth-password": PASSWORD,
+        "from": ANNA,
+        "to": FRIEND,
+        "header": f"Message-Id: {message_id}",
+    }
+    given = [word for name, value in options.items() for word in (f"--{name}", value)]
+    done = subprocess.run(["swaks", "--tls", *given], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = verdicts(delivered(server, message_id), OUTSIDE.name)
+    assert (found["dkim"], found["dmarc"]) == (["pass"], ["pass"])
 
 
 def test_nobody_sends_without_a_login(server: Server) -> None:

@@ -6,6 +6,7 @@ the network, and no list knows the addresses used here.
 
 from __future__ import annotations
 
+import pwd
 import re
 import shutil
 import subprocess
@@ -111,7 +112,8 @@ def two_instances(directory: Path, further: str = "") -> list[Amavis]:
     _furnish(f"$inet_socket_port = [10024];\n{further}")
     Path("/etc/spamassassin/gatepost.cf").unlink(missing_ok=True)
     home = "/var/lib/amavis-out"
-    subprocess.run(["useradd", "--system", "--user-group", "--home-dir", home, "amavisout"], check=False)
+    if "amavisout" not in {user.pw_name for user in pwd.getpwall()}:
+        subprocess.run(["useradd", "--system", "--user-group", "--home-dir", home, "amavisout"], check=True)
     _own("amavisout", [Path(home), *(Path(home, name) for name in _PLACES), Path("/run/amavis-out")])
     rewrite(OUTWARD_LOG, "", owner="amavisout", group="amavisout")
     directories = (Path("/usr/share/amavis/conf.d"), Path("/etc/amavis/conf.d"))

@@ -119,6 +119,8 @@ def test_a_storm_of_names_that_are_not_there(tmp_path_factory: pytest.TempPathFa
                 if number % 10 == 0:
                     site.served("spf")
         assert site.dns.count("example.org") == 1
+        site.asked("spf", sender="a@d0.nowhere.example")
+        assert site.dns.count("d0.nowhere.example") == 2
 
 
 def test_servers_that_refuse_tcp(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -35,6 +35,7 @@ def check(data: bytes) -> None:
         assert all(tag.name == tag.name.lower() for tag in text.tags)
     if len(data) + 2 <= MAX_RECORD:
         assert parse_record(b" " + data + b"\t") == record
+    assert parse_record(data + b" " * MAX_RECORD + b" ") is None
     if record is None:
         return
     assert len(data) <= MAX_RECORD

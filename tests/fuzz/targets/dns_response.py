@@ -50,6 +50,7 @@ SEEDS = (
     _seed("AAAA", "a.example. 4294967295 AAAA 2001:db8::1"),
     _seed("MX", "a.example. 300 MX 10 mx.example.", "a.example. 300 MX 0 ."),
     _seed("PTR", "a.example. 300 PTR b.example."),
+    _seed("TXT", "a.example. 9 CNAME n0.example.", *(f"n{n}.example. 9 CNAME n{n + 1}.example." for n in range(12))),
     _seed("TXT", authority=(_SOA,)),
     _seed("TXT", "a.example. 300 CNAME a.example."),
     _seed("TXT", authority=("example. 300 NS ns.example.",)),

@@ -1,6 +1,7 @@
 """Header canonicalisation, and the choice of fields that h= names (``gatepost.dkim.canonical``).
 
-- The relaxed form is dkimpy's, has no line end but its last and no run of white space, and is its own relaxed form.
+- The relaxed form is dkimpy's, has no line end but its last and no run of white space, and is its own relaxed form;
+  what is no white space stays.
 - The simple form is the field as it stands, folds as CRLF.
 - The fields chosen are those that dkimpy chooses, each instance once at most, from the bottom up.
 """
@@ -65,6 +66,7 @@ def _check_forms(field: HeaderField) -> None:
     assert b"  " not in value
     assert b"\t" not in value
     assert value == value.strip(b" ")
+    assert value.replace(b" ", b"") == re.sub(rb"\r?\n|[ \t]", b"", field.value)
     assert relaxed(HeaderField(name, value)) == line
     ((_, theirs),) = Relaxed.canonicalize_headers([(b"X", field.value)])
     # What is no fold, and what is white space to Python alone, they treat as they like; no MTA hands it over.

@@ -3,7 +3,7 @@
 - However the stream is cut, the same requests and refusals come out, and the same fault.
 - What waits for its end is never more than the longest request taken.
 - A request has no more attributes than taken, none without a name, none with NUL or a line end, and
-  written again it is read as itself.
+  written again it is what was sent, and is read as itself.
 - Any text as an action is one line and an empty one, or ActionError.
 """
 
@@ -59,6 +59,7 @@ def check(data: bytes) -> None:
             text += f"{name}={value}\n"
         octets = text.encode("utf-8", "surrogateescape")
         assert len(octets) <= longest + 1
+        assert octets + b"\n" in stream or octets + b"\n" in stream.replace(b"\r\n", b"\n")
         assert RequestReader(longest, most).feed(octets + b"\n") == [each]
     _write(stream)
 

@@ -1,6 +1,7 @@
 """Tag lists (``gatepost.dkim.taglist``).
 
 - TagListError, its text of our own words, and nothing else; nothing longer than the limit is read.
+- Each part of the list is a tag: none is lost, none stands twice.
 - Names are tag names, values hold no control characters and no semicolon, and the list written again is the same.
 - dkimpy reads the same tags, wherever it takes the list at all.
 """
@@ -38,6 +39,7 @@ def check(data: bytes) -> None:
         check_told(error)
         return
     assert len(data) <= LIMIT
+    assert len(tags) == (data.strip().removesuffix(b";").count(b";") + 1 if data.strip() else 0)
     for name, value in tags.items():
         assert _NAME.fullmatch(name)
         assert not set(value) & {0x3B, 0x7F, *(set(range(32)) - {9})}

@@ -23,7 +23,7 @@ SOA = "example.org. 900 SOA ns.example.org. root.ns.example.org. 1 2 3 4 60"
 
 def packet(rdtype: str, *lines: str, edns: bool = True, flags: str = "QR RD RA", rcode: int = 0) -> bytes:
     """A server's answer; a line that begins with ``!`` goes into the authority section, ``+`` into the additional."""
-    query = dns.message.make_query(NAME, rdtype, use_edns=edns)
+    query = dns.message.make_query(NAME, rdtype, use_edns=edns, id=0x1D5A)
     response = dns.message.make_response(query, recursion_available=True)
     response.flags = dns.flags.from_text(flags)
     response.set_rcode(dns.rcode.Rcode(rcode))

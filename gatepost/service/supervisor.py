@@ -106,8 +106,7 @@ class Supervisor:
         takeover.tell(inherited, held.listeners, self._log)
         held.page.listen(settings.metrics)
         daemon = self._build(config)
-        self._directory = scratch.make_directory(self._name, self._environment, owner)
-        stack.callback(scratch.remove_directory, self._directory)
+        self._directory = stack.enter_context(scratch.directory(self._name, self._environment, owner))
         self._fleet = Fleet(
             self, held.selector, self._directory, self._timing, self._tally, self._log, held.not_for
         )

@@ -15,17 +15,17 @@ from typing import cast
 import pytest
 
 from gatepost.log import Logger
-from gatepost.service import channel, privileges
+from gatepost.service import channel, privileges, scratch
 from gatepost.service.activation import inherited_sockets
 from gatepost.service.channel import Usage
 from gatepost.service.daemon import ServiceError
 from gatepost.service.fleet import Fleet, Timing
 from gatepost.service.notify import Notifier
-from gatepost.service.scratch import make_directory, remove_directory
 from gatepost.service.status import Tally
 from gatepost.service.wakeup import Wakeup
 from gatepost.service.watch import Watch
 from gatepost.service.workers import Generation, WorkerProcess, cause, lowest_free
+from tests.unit.service.support import wait_for
 
 
 @pytest.mark.parametrize(
@@ -210,10 +210,11 @@ def test_scratch_directory_under_any_umask(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = os.umask(0o177)
     try:
-        made = make_directory("x", {"RUNTIME_DIRECTORY": str(tmp_path)} if runtime else {}, None)
+        with scratch.directory("x", {"RUNTIME_DIRECTORY": str(tmp_path)} if runtime else {}, None) as made:
+            assert stat.S_IMODE(made.stat().st_mode) == 0o700
     finally:
         os.umask(before)
-    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+    assert not made.exists()
 
 
 def test_scratch_directory(tmp_path: Path) -> None:
@@ -223,14 +224,59 @@ def test_scratch_directory(tmp_path: Path) -> None:
     runtime = tmp_path / "run"
     (runtime / "metrics-x").mkdir(parents=True)
     (runtime / "metrics-x" / "link").symlink_to(elsewhere)
-    made = make_directory("x", {"RUNTIME_DIRECTORY": f"{runtime}:/other"}, None)
-    assert made == runtime / "metrics-x"
-    assert list(made.iterdir()) == []
-    assert made.stat().st_mode & 0o777 == 0o700
+    with scratch.directory("x", {"RUNTIME_DIRECTORY": f"{runtime}:/other"}, None) as made:
+        assert made == runtime / "metrics-x"
+        assert list(made.iterdir()) == []
+        assert made.stat().st_mode & 0o777 == 0o700
     assert (elsewhere / "precious").exists()
-    remove_directory(made)
-    with pytest.raises(ServiceError, match="cannot make a directory"):
-        make_directory("x", {"RUNTIME_DIRECTORY": str(tmp_path / "missing")}, None)
+    missing = {"RUNTIME_DIRECTORY": str(tmp_path / "missing")}
+    with pytest.raises(ServiceError, match="cannot make a directory"), scratch.directory("x", missing, None):
+        pass
+
+
+def test_scratch_directories_of_the_dead_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name, mode in (("dead", 0o700), ("not-ours", 0o755)):
+        (tmp_path / f"gatepost-x-{name}").mkdir()
+        (tmp_path / f"gatepost-x-{name}").chmod(mode)
+        (tmp_path / f"gatepost-x-{name}" / "counter_0.db").touch()
+    (tmp_path / "gatepost-y-another").mkdir(mode=0o700)
+    (tmp_path / "gatepost-x-link").symlink_to(elsewhere)
+    kept = {"elsewhere", "gatepost-x-not-ours", "gatepost-y-another", "gatepost-x-link"}
+    with scratch.directory("x", {}, None) as first, scratch.directory("x", {}, None) as second:
+        assert {entry.name for entry in tmp_path.iterdir()} == kept | {first.name, second.name}
+    assert {entry.name for entry in tmp_path.iterdir()} == kept
+
+
+def test_a_scratch_directory_is_kept_while_a_worker_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    reader, writer = os.pipe()
+    supervisor = os.fork()
+    if supervisor == 0:
+        try:
+            with scratch.directory("x", {}, None):
+                if os.fork() == 0:  # the worker: it has the lock as well, and lives until the pipe is closed
+                    os.close(writer)
+                    os.read(reader, 1)
+                    os._exit(0)
+                os.kill(os.getpid(), signal.SIGKILL)
+        finally:
+            os._exit(1)
+    os.close(reader)
+    assert os.waitstatus_to_exitcode(os.waitpid(supervisor, 0)[1]) == -signal.SIGKILL
+    [left] = tmp_path.iterdir()
+
+    def swept() -> bool:
+        with scratch.directory("x", {}, None):
+            return not left.exists()
+
+    assert not swept()
+    os.close(writer)
+    wait_for(swept)
 
 
 def test_no_signal_is_lost_in_a_storm() -> None:

@@ -101,7 +101,6 @@ class LibmilterWorker:
         self._ended = asyncio.Event()
         self._descriptor = -1
         self._family = socket.AF_UNIX
-        self._directory: tempfile.TemporaryDirectory[str] | None = None
         self.sessions: set[CallbackSession] = set()
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
@@ -121,8 +120,8 @@ class LibmilterWorker:
         self._register(milter)
         sock = sockets[0]
         self._family = sock.family
-        self._directory = tempfile.TemporaryDirectory(prefix="gatepost-")
-        self._descriptor = self._open_listener(milter)
+        with tempfile.TemporaryDirectory(prefix="gatepost-") as place:
+            self._descriptor = self._open_listener(milter, place)
         sock.setblocking(False)
         os.dup2(sock.fileno(), self._descriptor, inheritable=False)
         sock.close()
@@ -164,8 +163,6 @@ class LibmilterWorker:
                 pass
         await stopping
         unreachable.close()
-        if self._directory is not None:
-            self._directory.cleanup()
         for session in list(self.sessions):
             session.gone()
 
@@ -194,12 +191,11 @@ class LibmilterWorker:
 
     # Listening.
 
-    def _open_listener(self, milter: Any) -> int:
-        """Let libmilter make its socket, of the family of ours; returns its descriptor."""
+    def _open_listener(self, milter: Any, place: str) -> int:
+        """Let libmilter make its socket, of the family of ours, in *place* if it needs one; returns its descriptor."""
         before = _listening_descriptors()
         if self._family == socket.AF_UNIX:
-            assert self._directory is not None
-            milter.setconn(f"unix:{self._directory.name}/libmilter")
+            milter.setconn(f"unix:{place}/libmilter")
         elif self._family == socket.AF_INET6:
             milter.setconn("inet6:0@::1")
         else:

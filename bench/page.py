@@ -10,11 +10,16 @@ BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 
 def fill(page: str, run: Run) -> str:
     """The page with the run's tables between its two marks. Raises ValueError where they are not there."""
+    return put(page, figures(run))
+
+
+def put(page: str, text: str) -> str:
+    """The page with *text* between its two marks. Raises ValueError where they are not there."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"no {BEGIN} … {END} in the page")
-    return f"{before}{BEGIN}\n\n{figures(run)}\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
 
 
 def figures(run: Run) -> str:

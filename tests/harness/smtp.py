@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import socket
+import ssl
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,10 +58,13 @@ STRANGER = Client("192.0.2.10", "mx.example.org", "mx.example.org")
 
 
 class Session:
-    """One SMTP connection to a port of 127.0.0.1. Opens with the banner; says nothing by itself."""
+    """One SMTP connection to a port of *host*. Opens with the banner; says nothing by itself.
 
-    def __init__(self, port: int, timeout: float = 30.0) -> None:
-        self._socket = socket.create_connection((LOOPBACK, port), timeout)
+    It comes from the address *source* where one is given.
+    """
+
+    def __init__(self, port: int, timeout: float = 30.0, *, host: str = LOOPBACK, source: str = "") -> None:
+        self._socket = socket.create_connection((host, port), timeout, (source, 0) if source else None)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self._socket.makefile("rb")
         try:
@@ -107,6 +111,13 @@ class Session:
             f"XCLIENT NAME={client.name or '[UNAVAILABLE]'} ADDR={address} HELO={client.helo}", need=True
         )
         self.ehlo(client.helo)
+
+    def starttls(self, context: ssl.SSLContext) -> None:
+        """Go on under TLS (RFC 3207). What was said before counts no more: greet again."""
+        self.command("STARTTLS", need=True)
+        self._file.close()
+        self._socket = context.wrap_socket(self._socket)
+        self._file = self._socket.makefile("rb")
 
     def login(self, user: str, password: str) -> None:
         """Authenticate by PLAIN (RFC 4616)."""

@@ -86,11 +86,19 @@ _LIST = (("List-Id", "<list.example>"), ("List-Post", "<mailto:post@list.example
 
 
 class World:
-    """Everybody who sends: their keys, what the DNS says of them, and their mails."""
+    """Everybody who sends: their keys, what the DNS says of them, and their mails.
+
+    ``inside`` and ``outside`` are who gets mail, from the world and from our users; ``records`` are the
+    keys, by name, that our users' mail is signed with. ``date`` is in all mail.
+    """
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
+        self.inside: Sequence[str] = [f"bert{number}@example.nl" for number in range(40)]
+        self.outside: Sequence[str] = [f"bert{number}@good.example" for number in range(40)]
+        self.date = "Sat, 21 Nov 2026 10:00:00 +0000"
         self.ours = rsa_key("example.nl")
+        self.records: Mapping[str, str] = {self.ours.name: self.ours.record}
         self.keys = {"rsa": rsa_key("good.example"), "ed": ed25519_key("good.example")}
         self.kinds = [
             Kind("signed", 18, shows=("dkim=pass", *_PASS), sign="rsa"),
@@ -111,7 +119,7 @@ class World:
             Kind("many recipients", 2, shows=_PASS, sign="rsa", recipients=40),
             Kind("big", 2, shows=_PASS, sign="rsa", size=2_000_000),
             Kind("newcomer", 5, shows=_PASS, fresh=True),
-            Kind("submitted", 12, "example.nl", user=True, check=self._signed_by_us),
+            Kind("submitted", 12, "example.nl", user=True, check=self.signed_by_us),
         ]  # fmt: skip
 
     def zone(self, ttl: int) -> dict[str, list[Mapping[str, object]]]:
@@ -132,16 +140,18 @@ class World:
         if kind is None:
             [kind] = self._random.choices(self.kinds, [each.share for each in self.kinds])
         author = f"{_word(number) if kind.fresh else 'friend'}@{kind.domain}"
-        place = "good.example" if kind.user else "example.nl"
-        people = range(kind.recipients) if kind.recipients > 1 else [self._random.randrange(20)]
-        recipients = tuple(f"bert{each}@{place}" for each in people)
+        people = self.outside if kind.user else self.inside
+        many = kind.recipients > 1
+        recipients = (
+            people[: kind.recipients] if many else [people[self._random.randrange(min(20, len(people)))]]
+        )
         fields = [
             (NUMBER, str(number)),
             *kind.extra,
             ("From", author),
             ("To", recipients[0]),
             ("Subject", kind.name),
-            ("Date", "Sat, 21 Nov 2026 10:00:00 +0000"),
+            ("Date", self.date),
             ("Message-ID", f"<{number}@{kind.domain}>"),
         ]
         line = f"This is mail {number}. " * 3
@@ -152,10 +162,11 @@ class World:
         if kind.alter:
             octets += b"And a word more.\r\n"
         sender = "" if kind.null_sender else author
-        return Mail(number, kind, octets, sender, recipients, kind.client)
+        return Mail(number, kind, octets, sender, tuple(recipients), kind.client)
 
-    def _signed_by_us(self, delivery: Delivery) -> str:
-        verdicts = passes(delivery.octets, {self.ours.name: self.ours.record})
+    def signed_by_us(self, delivery: Delivery) -> str:
+        """What is wrong with the signature of our user's mail, "" for nothing."""
+        verdicts = passes(delivery.octets, self.records)
         return "" if verdicts == [True] else f"signatures: {verdicts}"
 
 

@@ -15,14 +15,15 @@ from tests.soak.books import Books
 from tests.soak.faults import Faults
 from tests.soak.gauge import DESCRIPTOR_MARGIN, MEMORY_MARGIN, Reading, read
 from tests.soak.mails import World
-from tests.soak.site import LOGIN, Site
+from tests.soak.site import Site
 from tests.soak.traffic import Traffic
 
 SETTLING = 180.0
 """Seconds within which all mail has to be decided and delivered once no more is sent."""
-_TROUBLE = re.compile(
+TROUBLE = re.compile(
     r"Traceback|internal error|worker failed|never awaited|a worker hangs|does not stop in time"
 )
+"""What no log of ours may say, whatever goes wrong around it."""
 _DIED = "a worker died"
 
 
@@ -78,7 +79,7 @@ class Soak:
                 collector = Thread(target=self._collect, daemon=True)
                 collector.start()
                 traffic = Traffic(
-                    self._world.mail, postfix.port, self._books, self._plan.rate, self._plan.clients, LOGIN
+                    self._world.mail, site.send, self._books, self._plan.rate, self._plan.clients
                 )
                 with traffic:
                     self._trouble(traffic)
@@ -170,7 +171,7 @@ class Soak:
     def _read_log(self, name: str, log: str) -> None:
         died = 0
         for line in log.splitlines():
-            if _TROUBLE.search(line):
+            if TROUBLE.search(line):
                 self._report.problems.append(f"{name}: {line[:300]}")
             if _DIED in line:
                 died += 1

@@ -17,8 +17,10 @@ from tests.harness.dns_server import DnsServer
 from tests.harness.layouts import USERS, layout_a
 from tests.harness.postfix import Postfix
 from tests.harness.redis_server import RedisServer
+from tests.harness.smtp import Session
 from tests.soak.clock import Clock
-from tests.soak.mails import World
+from tests.soak.mails import Mail, World
+from tests.soak.traffic import PATIENCE
 
 WORKERS = 2
 DELAY = 2
@@ -68,6 +70,18 @@ class Site:
     def stop_postfix(self) -> None:
         """Stop it, and with it all connections to the daemons."""
         self._layout.__exit__(None, None, None)
+
+    def send(self, mail: Mail) -> None:
+        """Try once to send a mail. Raises RefusedError, DisconnectedError, OSError."""
+        user = mail.kind.user
+        with Session(self._layout.postfix.port("submission" if user else "mx"), PATIENCE) as session:
+            if user:
+                session.ehlo()
+                session.login(*LOGIN)
+            else:
+                session.become(mail.client)
+            session.send(mail.octets, mail.sender, mail.recipients)
+            session.quit()
 
     def take(self) -> list[Delivery]:
         """What has arrived since the last call, inside and outside."""

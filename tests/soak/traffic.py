@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from tests.harness.smtp import DisconnectedError, RefusedError, Session
+from tests.harness.smtp import DisconnectedError, RefusedError
 from tests.soak.books import Books
 from tests.soak.mails import Mail
 
@@ -25,22 +25,23 @@ _NUMBERS = re.compile(r"\d+")
 
 
 class Traffic:
-    """Sends *rate* new mails a second, made by *make*, to the ports that *port* gives, and keeps the books."""
+    """Sends *rate* new mails a second, made by *make*, and keeps the books; with a rate of 0, only what is added.
+
+    *send* tries once, as a client of the server. It raises RefusedError, DisconnectedError, OSError.
+    """
 
     def __init__(
         self,
         make: Callable[[int], Mail],
-        port: Callable[[str], int],
+        send: Callable[[Mail], None],
         books: Books,
         rate: float,
         clients: int,
-        login: tuple[str, str],
     ) -> None:
         self._make = make
-        self._port = port
+        self._send = send
         self._books = books
         self._rate = rate
-        self._login = login
         self._numbers = itertools.count(1)
         self._due: list[tuple[float, int, Mail, int]] = []
         self._changed = threading.Condition()
@@ -50,16 +51,20 @@ class Traffic:
         self.broken: list[str] = []
         """What went wrong with the clients themselves."""
         self._threads = [threading.Thread(target=self._client, daemon=True) for _ in range(clients)]
-        self._threads.append(threading.Thread(target=self._drip, daemon=True))
+        if rate:
+            self._threads.append(threading.Thread(target=self._drip, daemon=True))
 
     def _drip(self) -> None:
         due = time.monotonic()
         while self._sending:
-            mail = self._make(next(self._numbers))
-            self._books.enter(mail)
-            self._put(mail, due, 0)
+            self.add(self._make(next(self._numbers)), due)
             due = max(due + 1 / self._rate, time.monotonic() - 1)
             time.sleep(max(0.0, due - time.monotonic()))
+
+    def add(self, mail: Mail, due: float = 0.0) -> None:
+        """Send this one too, not before *due*."""
+        self._books.enter(mail)
+        self._put(mail, due, 0)
 
     def _put(self, mail: Mail, due: float, tries: int) -> None:
         with self._changed:
@@ -104,17 +109,6 @@ class Traffic:
         self._books.came_back(mail, _NUMBERS.sub("N", text)[:120])
         pause = COMES_AGAIN * min(1 + tries / 4, 4) * random.uniform(0.8, 1.2)
         self._put(mail, time.monotonic() + pause, tries + 1)
-
-    def _send(self, mail: Mail) -> None:
-        user = mail.kind.user
-        with Session(self._port("submission" if user else "mx"), PATIENCE) as session:
-            if user:
-                session.ehlo()
-                session.login(*self._login)
-            else:
-                session.become(mail.client)
-            session.send(mail.octets, mail.sender, mail.recipients)
-            session.quit()
 
     @property
     def waiting(self) -> int:

@@ -40,15 +40,19 @@ class Observer(Protocol):
 
 
 class _Flight:
-    """A question that is being asked, or about to be: until ``patience``, in the loop's time."""
+    """A question that is being asked, or that waits for its turn: until ``patience``, in the loop's time.
 
-    __slots__ = ("patience", "task", "turn")
+    ``wanted`` is how many wait for its answer.
+    """
+
+    __slots__ = ("patience", "task", "turn", "wanted")
 
     task: asyncio.Task[Answer]
 
     def __init__(self, turn: Turn) -> None:
         self.turn = turn
         self.patience = 0.0
+        self.wanted = 0
 
 
 class Resolver:
@@ -70,7 +74,9 @@ class Resolver:
     for TTLs; waiting goes by the event loop's own clock. *complain* is told, in
     one line, when nobody answers any more, and when somebody does again.
     *places* is how many questions are under way at a time; further ones wait
-    for their turn (:class:`~gatepost.dns.turns.Turns`), for ``timeout`` at most.
+    for their turn (:class:`~gatepost.dns.turns.Turns`), for ``timeout`` at most,
+    and are not asked when all who wanted to know have left meanwhile. One that
+    is under way goes on to its end: whoever asks again finds the answer.
     """
 
     def __init__(
@@ -156,7 +162,12 @@ class Resolver:
             # Whoever asked first may have to wait for longer than we have to.
             self._turns.join(flight.turn, party)
         flight.patience = loop.time() + self._settings.timeout
-        if not await _landed(flight.task, None if budget is None else budget.seconds_left):
+        flight.wanted += 1
+        try:
+            landed = await _landed(flight.task, None if budget is None else budget.seconds_left)
+        finally:
+            flight.wanted -= 1
+        if not landed:
             return Answer(Outcome.TIMEOUT, detail="the time for the message's DNS questions is over")
         if flight.task.cancelled():
             return Answer(Outcome.SERVFAIL, detail="the resolver is closed")
@@ -178,7 +189,10 @@ class Resolver:
         try:
             while not flight.turn.granted and (left := flight.patience - loop.time()) > 0:
                 await flight.turn.come(left)
-            if flight.turn.granted:
+            asked = flight.turn.granted
+            if not flight.wanted:
+                return Answer(Outcome.TIMEOUT, detail="nobody waits for the answer any more")
+            if asked:
                 answer, ttl = await self._resolve(name, key[1], loop.time() + self._settings.timeout)
             else:
                 answer, ttl = Answer(Outcome.TIMEOUT, detail="too many DNS questions under way"), 0.0
@@ -188,7 +202,7 @@ class Resolver:
             del self._flights[key]
             self._turns.give_back(flight.turn)
         self._cache.put(key, answer, ttl)
-        if self._outage is not None:
+        if self._outage is not None and asked:  # otherwise it says nothing about the servers
             self._outage.note(answer, nobody=answer.detail == self._trouble != "")
         if self._observer is not None:
             self._observer.query(key[1], answer.outcome, loop.time() - started)

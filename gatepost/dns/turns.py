@@ -97,9 +97,11 @@ class Turns:
             party = next(iter(ring))
             del ring[party]
             queue = self._waiting[party]
-            next_turn = queue.popleft()
-            if not next_turn.granted and not next_turn.over:
-                self._grant(next_turn, party)
+            # What others got the answer to meanwhile, or nobody wants any more, costs the party no turn.
+            while queue and (queue[0].granted or queue[0].over):
+                queue.popleft()
+            if queue:
+                self._grant(queue.popleft(), party)
             if not queue:
                 del self._waiting[party]
             self._line_up(party)

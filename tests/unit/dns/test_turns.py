@@ -74,6 +74,14 @@ def test_a_turn_that_nobody_wants_any_more_is_passed_over() -> None:
     assert len(turns) == 0
 
 
+def test_a_question_that_was_dropped_costs_its_party_no_turn() -> None:
+    turns = Turns(places=1, share=1)
+    holder, dropped, mine, anothers = (turns.ask(name) for name in "abbc")
+    turns.give_back(dropped)
+    turns.give_back(holder)
+    assert (mine.granted, anothers.granted) == (True, False)
+
+
 def test_waiting_ends_with_the_turn_or_with_the_time() -> None:
     async def dialogue() -> tuple[bool, bool, bool]:
         turns = Turns(places=1)

@@ -223,3 +223,37 @@ def test_a_name_that_a_stranger_waits_to_ask_for_is_asked_for_at_once() -> None:
     with DnsServer(SILENCE) as dns_server:
         assert {answer.outcome for answer in run(dialogue())} == {Outcome.FOUND}
         assert dns_server.count("example.org") == 1
+
+
+def test_what_nobody_waits_for_any_more_is_not_asked() -> None:
+    """A message that ends takes the questions with it that have not had their turn."""
+
+    async def dialogue() -> tuple[int, Answer]:
+        resolver = Resolver(settings(dns_server, timeout=60.0), places=1)
+        asking = asyncio.create_task(resolver.lookup("slow.org", "TXT"))
+        budget = Budget(settings(dns_server))
+        left = [asyncio.create_task(resolver.lookup(f"{n}.silent.org", "TXT", budget)) for n in range(9)]
+        await asked(dns_server, "slow.org")
+        for task in left:
+            task.cancel()
+        await asking
+        return dns_server.count(), await resolver.lookup("example.org", "TXT")
+
+    with DnsServer({**SILENCE, "slow.org": ZONE["slow.org"]}) as dns_server:
+        before, answer = run(dialogue())
+        assert (before, answer.outcome) == (1, Outcome.FOUND)
+        assert dns_server.count() == 2
+
+
+def test_too_many_questions_are_no_sign_that_the_servers_are_silent() -> None:
+    complaints: list[str] = []
+
+    async def dialogue() -> list[Answer]:
+        resolver = Resolver(settings(dns_server, timeout=0.1), places=1, complain=complaints.append)
+        return await asyncio.gather(*(resolver.lookup(f"{n}.silent.org", "A") for n in range(9)))
+
+    with DnsServer(SILENCE) as dns_server:
+        answers = run(dialogue())
+    assert {answer.outcome for answer in answers} == {Outcome.TIMEOUT}
+    assert sum("too many" in answer.detail for answer in answers) > 3
+    assert complaints == []

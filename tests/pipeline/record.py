@@ -40,7 +40,7 @@ from tests.pipeline.machine import INSIDE, inside
 from tests.pipeline.senders import send, submit
 from tests.pipeline.server import BERT, CARLA, LAYOUTS, Layout, Server
 from tests.pipeline.servers.amavis import LOCAL, Amavis
-from tests.pipeline.servers.dns import EVIL, FORWARDER, OUTSIDE
+from tests.pipeline.servers.dns import EVIL, FORWARDER, OUTSIDE, Party
 from tests.sessions.bench import Pages
 from tests.sessions.daemons import HERE, NOW, configuration, daemon, listen, worker
 from tests.sessions.mails import ANNA, FRIEND, mail, signed
@@ -89,7 +89,7 @@ class Take:
 
 
 def _comes(
-    octets: bytes, sender: str = FRIEND, recipients: Sequence[str] = (BERT,), party: Any = OUTSIDE
+    octets: bytes, sender: str = FRIEND, recipients: Sequence[str] = (BERT,), party: Party = OUTSIDE
 ) -> Act:
     return lambda: _ignore(send(party, octets, sender, recipients, attempts=1))
 

@@ -12,6 +12,11 @@ from tests.pipeline.server import LAYOUTS, Server
 collect_ignore_glob = [] if inside() else ["*"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--long``."""
+    parser.addoption("--long", action="store_true", help="let each part of the server be away for a minute")
+
+
 @pytest.fixture(scope="module", params=["A", "B"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """The whole server, once a module and layout."""

@@ -65,7 +65,7 @@ class Server:
     """Everything, as a context manager; parts may be stopped and started within.
 
     *options* are set in main.cf over what is shipped. Without *daemons*, ours are not
-    started: others may take their places.
+    started: others may take their places. The DNS lets its answers be remembered for *ttl* seconds.
 
     ``gatepost`` holds our daemons by name, ``amavis`` one or two instances; ``dns``, ``mariadb``
     and ``dovecot`` are processes, ``mx`` is the Postfix under test, ``outside`` the one of the world, and
@@ -73,11 +73,17 @@ class Server:
     """
 
     def __init__(
-        self, layout: Layout, options: Mapping[str, str] | None = None, *, daemons: bool = True
+        self,
+        layout: Layout,
+        options: Mapping[str, str] | None = None,
+        *,
+        daemons: bool = True,
+        ttl: int = 300,
     ) -> None:
         self.layout = layout
         self._options = options
         self._daemons = daemons
+        self._ttl = ttl
         self.directory = Path("/run/pipeline")
         self.theirs: tuple[KeyPair, ...] = (rsa_key(OUTSIDE.domain), ed25519_key(OUTSIDE.domain))
         self._running = ExitStack()
@@ -88,7 +94,7 @@ class Server:
             pem = certificate(rewrite("/etc/ssl/mail.pem", "", mode=0o600))
             self.gatepost = Gatepost(self.directory, self.layout.changes, self.layout.without)
             keys = self.gatepost.keys | {key.name: key.record for key in self.theirs}
-            self.dns: Process = starting.enter_context(name_server(self.directory, zone(keys)))
+            self.dns: Process = starting.enter_context(name_server(self.directory, zone(keys, self._ttl)))
             self.mariadb = MariaDb(self.directory)
             self.mariadb.install()
             starting.enter_context(self.mariadb)

@@ -56,8 +56,8 @@ EVIL = Party("198.51.100.66", "mx.evil.example", "evil.example", dmarc="")
 PARTIES = (OUTSIDE, FORWARDER, LIST, PLAIN, BANK, EVIL)
 
 
-def zone(keys: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
-    """All names: *keys* are the TXT records of keys."""
+def zone(keys: Mapping[str, str], ttl: int = 300) -> dict[str, list[dict[str, Any]]]:
+    """All names, to be remembered for *ttl* seconds: *keys* are the TXT records of keys."""
     reverse = ".".join(reversed(ADDRESS.split(".")))
     names: dict[str, list[dict[str, Any]]] = {
         HOSTNAME: [{"A": ADDRESS}, {"TXT": "v=spf1 a -all"}],
@@ -69,7 +69,8 @@ def zone(keys: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
         names[f"_dmarc.{domain}"] = [{"TXT": "v=DMARC1; p=reject"}]
     for party in PARTIES:
         names |= party.records()
-    return names | {name: [{"TXT": record}] for name, record in keys.items()}
+    names |= {name: [{"TXT": record}] for name, record in keys.items()}
+    return {name: [*records, {"TTL": ttl}] for name, records in names.items()}
 
 
 def name_server(directory: Path, records: Mapping[str, Iterable[Mapping[str, Any]]]) -> Process:

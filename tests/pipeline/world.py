@@ -1,0 +1,87 @@
+"""Who writes while a part is away or under load: the servers of the world, and users who log in; and how they send."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+
+from tests.harness.keys import KeyPair
+from tests.harness.smtp import Client, Session
+from tests.pipeline.machine import ADDRESS
+from tests.pipeline.mailbox import untrusting
+from tests.pipeline.server import ANNA, MANY, Server
+from tests.pipeline.servers.dns import BANK, EVIL, FORWARDER, OUTSIDE, PLAIN, Party
+from tests.pipeline.servers.mariadb import PASSWORD
+from tests.soak import mails
+from tests.soak.mails import Kind, Mail
+from tests.soak.traffic import PATIENCE
+
+PEOPLE = MANY[:8]
+"""Who gets mail. Few, so that the greylist can know them all before the clock runs."""
+
+SPOOFED = "spoofed"
+
+_REFUSED = "DMARC"
+"""In what our daemons and OpenDMARC say to a mail that they refuse."""
+
+
+def client(party: Party) -> Client:
+    """How a party's server introduces itself."""
+    return Client(party.address, party.name, party.name)
+
+
+class World(mails.World):
+    """The senders of mail to *server*, with the keys and the DNS that are there.
+
+    ``kinds`` has to become the same with the daemons that ours replace: mail of
+    mailing lists, which they refuse, is not among them.
+    """
+
+    def __init__(self, server: Server, seed: int = 1) -> None:
+        super().__init__(seed)
+        self.inside = PEOPLE
+        self.outside = [f"friend{number}@{OUTSIDE.domain}" for number in range(len(PEOPLE))]
+        self.date = formatdate()
+        self.keys: dict[str, KeyPair] = dict(zip(("rsa", "ed"), server.theirs, strict=True))
+        self.records = server.gatepost.keys
+        honest, forwarder = client(OUTSIDE), client(FORWARDER)
+        domain, passes = OUTSIDE.domain, "dmarc=pass"
+        self.kinds = [
+            Kind("signed", 26, domain, shows=("dkim=pass", passes), sign="rsa", client=honest),
+            Kind("signed ed25519", 8, domain, shows=("dkim=pass", passes), sign="ed", client=honest),
+            Kind("signed, 40 kB", 8, domain, shows=("dkim=pass", passes), sign="rsa", size=40_000,
+                 client=honest),
+            Kind("signed, 400 kB", 2, domain, shows=("dkim=pass", passes), sign="rsa", size=400_000,
+                 client=honest),
+            Kind("by SPF alone", 10, domain, shows=(passes,), client=honest),
+            Kind("forwarded", 10, domain, shows=("dkim=pass", passes), sign="rsa", client=forwarder),
+            Kind("broken", 6, domain, refused=_REFUSED, sign="rsa", alter=True, client=forwarder),
+            Kind(SPOOFED, 6, BANK.domain, refused=_REFUSED, client=client(EVIL)),
+            Kind("without any", 8, PLAIN.domain, shows=("dmarc=none",), client=client(PLAIN)),
+            Kind("bounce", 2, PLAIN.domain, shows=("dmarc=none",), null_sender=True, client=client(PLAIN)),
+            Kind("submitted", 14, "example.nl", user=True, check=self.signed_by_us),
+        ]  # fmt: skip
+
+    def kind(self, name: str) -> Kind:
+        """The kind of this name."""
+        [found] = [each for each in self.kinds if each.name == name]
+        return found
+
+
+def bring(mail: Mail) -> None:
+    """Try once to send a mail, from its client's own address, or as a user on 587.
+
+    Raises RefusedError, DisconnectedError, OSError.
+    """
+    if mail.kind.user:
+        with Session(587, PATIENCE, host=ADDRESS) as session:
+            session.ehlo()
+            session.starttls(untrusting())
+            session.ehlo()
+            session.login(ANNA, PASSWORD)
+            session.send(mail.octets, mail.sender, mail.recipients)
+            session.quit()
+        return
+    with Session(25, PATIENCE, host=ADDRESS, source=mail.client.address) as session:
+        session.ehlo(mail.client.helo)
+        session.send(mail.octets, mail.sender, mail.recipients)
+        session.quit()

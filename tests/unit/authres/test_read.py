@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from unittest.mock import patch
 
 import authres
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatepost.address.grammar import MAX_COMMENT_NESTING
+from gatepost.authres import read as reader_module
 from gatepost.authres.read import MAX_LENGTH, ARParseError, read
 from gatepost.authres.result import Property, Result
 from gatepost.authres.unsealed import read_unsealed
@@ -317,6 +320,30 @@ def test_anything_is_read_or_refused(value: bytes) -> None:
         except ARParseError:
             continue
         assert all(found.method and found.result for found in parsed.results)
+
+
+_RESULTS = st.sampled_from(
+    [
+        *(b"a.nl", b"; ", b";", b"dkim=pass", b"spf=fail", b" ", b" ", b"\n\t", b"(c)", b"(", b"x=y"),
+        *(b"header.d=x.org", b"smtp.mailfrom=a@b.c", b"header.b=Ab+/=", b"header.i=@x", b"dns.sec=yes"),
+        *(b"header.from=a=b", b"smtp.helo=", b"policy.dmarc=none", b"header.D=z", b"a.b-c=d"),
+        *(b'="a b"', b"=<a@b>", b"reason=x", b'REASON="y z"'),
+    ]
+)
+
+
+@given(st.lists(_RESULTS, max_size=14).map(b"".join))
+@settings(max_examples=300, deadline=None)
+def test_plain_properties_are_read_as_others_are(value: bytes) -> None:
+    def outcome() -> object:
+        try:
+            return read(b"a.nl; dkim=pass " + value)
+        except ARParseError as error:
+            return str(error)
+
+    quick = outcome()
+    with patch.object(reader_module, "_PLAIN_PROPERTY", re.compile(r"(?!)")):
+        assert outcome() == quick
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,12 @@ def test_equal_to_dkimpy(body: bytes) -> None:
     assert hashed(RelaxedBody, body) == sha256(Relaxed.canonicalize_body(body))
 
 
+@given(st.lists(st.tuples(st.sampled_from([b"a", b"\t", b"\r\n"]), st.integers(0, 70)), max_size=8))
+def test_runs_of_spaces_of_any_length(runs: list[tuple[bytes, int]]) -> None:
+    body = b"".join(text + b" " * length for text, length in runs) + b"x\r\n"
+    assert hashed(RelaxedBody, body) == sha256(Relaxed.canonicalize_body(body))
+
+
 @given(bodies, st.integers(0, 40))
 def test_length_limit(body: bytes, limit: int) -> None:
     canonicalizer = RelaxedBody()

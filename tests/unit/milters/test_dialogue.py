@@ -189,6 +189,24 @@ def test_limits_of_the_header(limits: Limits, sent: int, kept: int, oversized: s
     assert talk.handler.messages[1].oversized == ""
 
 
+def test_a_header_beyond_the_limit_is_forgotten_with_its_session() -> None:
+    talk = Talk(limits=Limits(header_bytes=100))
+    talk.say(header("Name", " " * 200), CONNECT, MAIL, subject("accept"), EOH, EOB)
+    (message,) = talk.handler.messages
+    assert (message.oversized, len(message.headers)) == ("", 1)
+
+
+def test_an_offer_is_agreed_on_once_for_all_connections() -> None:
+    talk = Talk()
+    other = Dialogue(talk.dialogue._terms)
+    assert other.feed(offer()) == Dialogue(talk.dialogue._terms).feed(offer())
+    old = Negotiated(Dialogue(talk.dialogue._terms).feed(offer(2, 0x1F, 0x7F))[5:])
+    assert (old.version, talk.agreed.version) == (2, 6)
+    # What they agreed on is shared, what they say is not.
+    other.feed(CONNECT + MAIL + subject("discard"))
+    assert talk.say(MAIL, subject("accept"), EOH, EOB) == ACCEPT
+
+
 def test_what_is_not_needed_is_not_shown() -> None:
     talk = Talk(Needs(Step.MAIL, {}), steps=0)
     talk.say(MAIL, RCPT, subject("accept"), EOH, BODY, EOB)

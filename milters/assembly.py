@@ -198,6 +198,15 @@ def dmarc_daemon(
     return MilterDaemon(name, settings, serve, files)
 
 
+def remembering_nothing(config: Config, name: str) -> Config:
+    """*config* with a daemon *name* that leaves the site's memory as it is: no row in DMARC's history."""
+    settings = config.daemons.get(name)
+    if not isinstance(settings, Dmarc):
+        return config
+    changed = settings.model_copy(update={"history": None})
+    return config.model_copy(update={"daemons": {**config.daemons, name: changed}})
+
+
 def removes_seals(config: Config, name: str) -> bool:
     """Whether *name* is the last of our daemons on the way, so that no mailbox holds a seal to be copied."""
     order: dict[str, int] = {}

@@ -32,7 +32,7 @@ from gatepost.log import Logger
 from gatepost.metrics import Metrics
 from gatepost.recording.difference import Difference
 from gatepost.recording.events import RecordingError
-from milters.assembly import MilterDaemon
+from milters.assembly import MilterDaemon, remembering_nothing
 from milters.recording.events import Recording as MilterSession
 from milters.recording.parser import parse
 from milters.recording.replay import replay as play
@@ -162,7 +162,7 @@ class _Service:
 
     def milter(self) -> MilterDaemon | None:
         """The daemon, if it is a milter."""
-        daemon = self._prepared(self._loaded.config)
+        daemon = self._prepared(remembering_nothing(self._loaded.config, self._name))
         if not isinstance(daemon, MilterDaemon):
             return None
         return daemon if self._time is None else replace(daemon, clock=self._clock)

@@ -28,12 +28,16 @@ def scratch() -> Iterator[Path]:
 
 @pytest.fixture
 def config(scratch: Path) -> str:
+    return configured(scratch, "gatepost.yaml")
+
+
+def configured(scratch: Path, name: str) -> str:
     secret = scratch / "seal.key"
     secret.touch(mode=0o600)
     secret.write_bytes(SECRET)
-    text = Template((HERE / "gatepost.yaml").read_text()).substitute(here=HERE, scratch=scratch)
-    (scratch / "gatepost.yaml").write_text(text)
-    return str(scratch / "gatepost.yaml")
+    text = Template((HERE / name).read_text()).substitute(here=HERE, scratch=scratch)
+    (scratch / name).write_text(text)
+    return str(scratch / name)
 
 
 def test_replay_to_a_daemon_of_the_configuration(config: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,6 +54,16 @@ def test_replay_at_another_time(config: str, capsys: pytest.CaptureFixture[str])
     assert main(arguments) == 0
     assert main([*arguments, "--clock", "1"]) == 1
     assert '+        "\\td=example.nl; s=mail; t=1;\\n"' in capsys.readouterr().out
+
+
+def test_replay_leaves_the_history_alone(scratch: Path) -> None:
+    file, history = Path(configured(scratch, "dmarc.yaml")), scratch / "dmarc.db"
+    file.write_text(file.read_text().replace("history: null", f"history: {history}"))
+    assert str(history) in file.read_text()
+    sessions = [str(each) for each in sorted((HERE / "dmarc").glob("*.session"))]
+
+    assert main(["replay", *sessions, "--daemon", "dmarc", "--config", str(file), "--clock", CLOCK]) == 0
+    assert not history.exists()
 
 
 def test_replay_to_another_daemon_shows_what_differs(config: str, capsys: pytest.CaptureFixture[str]) -> None:

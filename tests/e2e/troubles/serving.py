@@ -29,7 +29,10 @@ DAEMONS = {
         "  dkim-sign:\n    socket: inet:8892@127.0.0.1\n    keys:\n"
         "      - {domain: example.org, selector: mail, file: /etc/gatepost/keys/mail.private}\n"
     ),
-    "dmarc-enforce": "  dmarc-enforce: {kind: dmarc, mode: enforce, socket: inet:8893@127.0.0.1}\n",
+    "dmarc-enforce": (
+        "  dmarc-enforce:\n    kind: dmarc\n    mode: enforce\n    socket: inet:8893@127.0.0.1\n"
+        "    history: /var/lib/gatepost/dmarc.sqlite\n"
+    ),
     "spf": "  spf: {socket: inet:8895@127.0.0.1}\n",
     "greylist": "  greylist: {socket: inet:10023@127.0.0.1, store: /var/lib/gatepost/greylist/db}\n",
 }
@@ -204,9 +207,7 @@ def _greylist_of_root(scene: Scene) -> Sequence[str]:
 def _history_of_root(scene: Scene) -> Sequence[str]:
     with ExitStack() as running:
         dns = running.enter_context(DnsServer(ZONE))
-        section = DAEMONS["dmarc-enforce"].replace(
-            "}", ", seal: false, history: /var/lib/gatepost/dmarc.sqlite}"
-        )
+        section = f"{DAEMONS['dmarc-enforce']}    seal: false\n"
         scene.configure(f"{DNS}daemons:\n{section}", dns.address)
         secret_of_nobody(scene)
         daemon: Running = running.enter_context(scene.running("dmarc-enforce", prefix=NOBODY))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bench import table
 from bench.result import Run
 
@@ -24,10 +26,15 @@ def put(page: str, text: str) -> str:
 
 def figures(run: Run) -> str:
     """The machine, and the tables."""
-    machine = dict(run.machine)
-    date, processor = machine.pop("date", "?"), machine.pop("processor", "?")
-    versions = ", ".join(f"{name} {version}" for name, version in machine.items())
-    lines = [f"Measured on {date}: {processor}; {versions}.", "", *table.markdown(run.results)]
+    lines = [measured(run.machine), "", *table.markdown(run.results)]
     if run.quick:
         lines.insert(0, "These are the figures of a quick run: not to be quoted.\n")
     return "\n".join(lines)
+
+
+def measured(machine: Mapping[str, str]) -> str:
+    """When, where and what, as :func:`bench.machine.description` tells it, in a sentence."""
+    versions = dict(machine)
+    date, processor = versions.pop("date", "?"), versions.pop("processor", "?")
+    told = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return f"Measured on {date}: {processor}; {told}."

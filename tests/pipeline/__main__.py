@@ -1,6 +1,7 @@
 """The machine's first process: furnishes it and runs the tests, with the arguments that are given to pytest.
 
-``--shell`` opens a shell there instead, ``--shell COMMAND…`` runs that; ``--record`` records sessions.
+``--shell`` opens a shell there instead, ``--shell COMMAND…`` runs that; ``--record`` records sessions;
+``--load`` measures a thousand mails, with arguments of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ def main(arguments: list[str]) -> int:
         return run(arguments[1:] or [os.environ.get("SHELL", "/bin/bash")])
     if arguments[:1] == ["--record"]:
         return run([sys.executable, "-m", "tests.pipeline.record"])
+    if arguments[:1] == ["--load"]:
+        return run([sys.executable, "-m", "tests.pipeline.load", *arguments[1:]])
     return run([sys.executable, "-m", "pytest", "tests/pipeline", *arguments])
 
 

@@ -11,6 +11,12 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+LONGEST_ADDRESS = 100
+"""Characters of the longest client address: of IPv6, with a scope. What is longer is none, and not worth a look."""
+
+LONGEST_CLIENT_NAME = 255
+"""Characters of the longest name of a client (RFC 1035 §2.3.4)."""
+
 DUNNO = "DUNNO"
 """No opinion: Postfix goes on with its next restriction."""
 
@@ -34,13 +40,15 @@ class Request:
 
     @property
     def client_address(self) -> str:
-        """The client's IP address; "unknown" where a proxy does not tell."""
-        return self.attributes.get("client_address", "")
+        """The client's IP address; "unknown" where a proxy does not tell, "" for what is too long to be one."""
+        address = self.attributes.get("client_address", "")
+        return address if len(address) <= LONGEST_ADDRESS else ""
 
     @property
     def client_name(self) -> str:
-        """The client's forward-confirmed host name, or "unknown"."""
-        return self.attributes.get("client_name", "")
+        """The client's forward-confirmed host name, or "unknown"; "" for what is too long to be one."""
+        name = self.attributes.get("client_name", "")
+        return name if len(name) <= LONGEST_CLIENT_NAME else ""
 
     @property
     def helo(self) -> str:

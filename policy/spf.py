@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gatepost.authres.seal import Sealer
 from gatepost.authres.spf_field import Stated, write_spf_field
@@ -36,6 +36,9 @@ MESSAGES_REMEMBERED = 10_000
 
 SECONDS_REMEMBERED = 900.0
 """Seconds that they are kept. Postfix waits 300 s for a client's next command."""
+
+_LONGEST_RECORD = 512
+"""Characters kept of a record: the rules only ask whether it is ``v=spf1 -all``."""
 
 _CHECKED_AT = frozenset({"RCPT", "DATA", "END-OF-MESSAGE"})
 # access(5): PREPEND cannot be used once the message has been received.
@@ -161,7 +164,13 @@ class SpfHandler:
         self, request: Request, key: Key, helo: SpfResult | None, mail_from: SpfResult | None
     ) -> _Message:
         """Count the results, and make the fields that the message is to get."""
-        results = Results(request.client_address, request.helo, request.sender, helo, mail_from)
+        results = Results(
+            request.client_address,
+            request.helo,
+            request.sender,
+            _without_bulk(helo),
+            _without_bulk(mail_from),
+        )
         metrics = self._tools.metrics
         if helo is not None:
             metrics.result("spf-helo", helo.verdict).inc()
@@ -278,6 +287,13 @@ class SpfHandler:
             spared=spared or None,
             action=None if action == "accept" else action,
         )
+
+
+def _without_bulk(result: SpfResult | None) -> SpfResult | None:
+    """*result* as it is remembered: a record of 64 kB would be kept with thousands of messages."""
+    if result is None or len(result.record) <= _LONGEST_RECORD:
+        return result
+    return replace(result, record=result.record.strip()[:_LONGEST_RECORD])
 
 
 async def _finished(check: Check | None) -> SpfResult | None:

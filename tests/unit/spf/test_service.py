@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from gatepost.authres.seal import spf_subject
 from gatepost.authres.spf_field import stated
 from policy.protocol import write_action
 from tests.unit.daemons.support import LogFile, networks
+from tests.unit.spf.suite import Zone
 from tests.unit.spf.support import NOW, SEALER, ZONE, Service
 
 FAIL = {"sender": "bob@fail.example"}
@@ -443,3 +445,39 @@ def test_a_costly_helo_uses_up_no_questions_of_the_sender() -> None:
     }
     service = Service(zone, knows=False, helo_reject="never", message_queries=50)
     assert code(service.ask(helo_name="costly.example", sender="bob@bank.example")) == REFUSED
+
+
+MESSAGES = 50
+LONGEST_RECORD = "v=spf1 " + "ip4:198.51.100.1 " * 3500 + "-all"
+BULK: Zone = {
+    "long.example": [{"TXT": LONGEST_RECORD}],
+    "no-mail.example": [{"TXT": "v=spf1 -all" + " " * 999}],
+}
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {**sender("long"), **helo("long")},
+        {"client_address": "1" * 60_000},
+        {"client_name": "x" * 60_000},
+    ],
+)
+def test_no_message_is_remembered_with_what_fills_the_memory(attributes: dict[str, str]) -> None:
+    service = Service(BULK, ignore_hosts=["10.9.9.9"], trusted=networks("10.0.0.0/8"))
+    service.ask()
+    tracemalloc.start()
+    try:
+        for number in range(MESSAGES):
+            different = {key: text + str(number) for key, text in attributes.items() if len(text) > 1000}
+            service.ask(**{**attributes, **different})
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < MESSAGES * 10_000
+
+
+def test_a_record_that_lets_nobody_send_is_known_by_its_words() -> None:
+    service = Service(BULK, reject_only_no_mail=True)
+    assert code(service.ask(**sender("no-mail"))) == REFUSED
+    assert code(service.ask(**sender("long"))) == WRITES

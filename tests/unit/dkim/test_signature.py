@@ -105,6 +105,8 @@ def test_read(tags: dict[str, str], attribute: str, value: object) -> None:
         ({"b": ""}, "b= is not base64"),
         ({"b": "Y"}, "b= is not base64"),
         ({"b": "YmFy!"}, "b= is not base64"),
+        ({"b": "YmFy="}, "b= is not base64"),
+        ({"b": "YmFy===="}, "b= is not base64"),
         ({"bh": "===="}, "bh= is not base64"),
         ({"bh": "Zm9vYmF="[:-1]}, "bh= is not base64"),
         ({"t": ""}, "t= is no number"),

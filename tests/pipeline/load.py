@@ -21,15 +21,13 @@ from bench.machine import description, tree_cpu_seconds
 from bench.page import measured, put
 from tests.harness.daemon import Daemon
 from tests.harness.process import Process
-from tests.harness.smtp import Client, Session
 from tests.harness.waiting import wait_for
 from tests.pipeline.accounts import SETTLING, Accounts
-from tests.pipeline.machine import ADDRESS
 from tests.pipeline.server import LAYOUTS, Server
 from tests.pipeline.servers.amavis import one_instance
 from tests.pipeline.servers.passing import passing
 from tests.pipeline.servers.replaced import replaced
-from tests.pipeline.world import PEOPLE, World
+from tests.pipeline.world import World, acquaint
 from tests.soak.mails import Mail
 
 PAGE = Path(__file__).parents[2] / "docs" / "pipeline.md"
@@ -39,7 +37,6 @@ CLIENTS = 20
 FIRST = 20
 """Mails that go through before the clock runs."""
 
-_ACQUAINTED = 30.0
 _TOLD = {
     *("date", "processor", "kernel", "python", "postfix"),
     *("opendkim", "opendmarc", "postfix-policyd-spf-python", "postgrey"),
@@ -118,7 +115,7 @@ def _turn(server: Server, world: World, filter_: Filter, side: Side, mails: Sequ
             standing.enter_context(each)
         # Postfix has connections to those before.
         _postfix("postfix", "reload")
-        _acquaint(world)
+        acquaint(world)
         first = Accounts(server, world, clients=CLIENTS)
         _through(server, first, mails[:FIRST])
         pids = [each.process.pid if isinstance(each, Daemon) else each.pid for each in daemons]
@@ -155,22 +152,6 @@ def _through(server: Server, accounts: Accounts, mails: Sequence[Mail]) -> tuple
         arrived = time.monotonic() - begin
         accounts.settle()
     return accepted, arrived
-
-
-def _acquaint(world: World) -> None:
-    """Let postscreen know the clients, and the greylist all senders and recipients."""
-    mails = [world.mail(0, kind) for kind in world.kinds if not kind.user]
-    for client, sender in sorted({(mail.client, mail.sender) for mail in mails}, key=repr):
-        wait_for(lambda: _known(client, sender), f"{sender or '<>'} is known", _ACQUAINTED)  # noqa: B023
-
-
-def _known(client: Client, sender: str) -> bool:
-    with Session(25, host=ADDRESS, source=client.address) as session:
-        session.ehlo(client.helo)
-        session.command(f"MAIL FROM:<{sender}>", need=True)
-        replies = [session.command(f"RCPT TO:<{person}>") for person in PEOPLE]
-        session.quit()
-    return all(reply.positive for reply in replies)
 
 
 def _postfix(*command: str) -> None:

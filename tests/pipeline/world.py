@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from email.utils import formatdate
+from functools import partial
 
 from tests.harness.keys import KeyPair
 from tests.harness.smtp import Client, Session
+from tests.harness.waiting import wait_for
 from tests.pipeline.machine import ADDRESS
 from tests.pipeline.mailbox import untrusting
 from tests.pipeline.server import ANNA, MANY, Server
@@ -17,6 +19,8 @@ from tests.soak.traffic import PATIENCE
 
 PEOPLE = MANY[:8]
 """Who gets mail. Few, so that the greylist can know them all before the clock runs."""
+
+_ACQUAINTED = 30.0
 
 SPOOFED = "spoofed"
 
@@ -85,3 +89,19 @@ def bring(mail: Mail) -> None:
         session.ehlo(mail.client.helo)
         session.send(mail.octets, mail.sender, mail.recipients)
         session.quit()
+
+
+def acquaint(world: World) -> None:
+    """Let postscreen know the clients, and the greylist all senders and recipients."""
+    mails = [world.mail(0, kind) for kind in world.kinds if not kind.user]
+    for client, sender in sorted({(mail.client, mail.sender) for mail in mails}, key=repr):
+        wait_for(partial(_let_in, client, sender), f"{sender or '<>'} is known", _ACQUAINTED)
+
+
+def _let_in(client: Client, sender: str) -> bool:
+    with Session(25, PATIENCE, host=ADDRESS, source=client.address) as session:
+        session.ehlo(client.helo)
+        session.command(f"MAIL FROM:<{sender}>", need=True)
+        replies = [session.command(f"RCPT TO:<{person}>") for person in PEOPLE]
+        session.quit()
+    return all(reply.positive for reply in replies)

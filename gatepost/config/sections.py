@@ -41,7 +41,8 @@ class Dns(Section):
     """Servers to ask, as ADDRESS or ADDRESS:PORT ([ADDRESS]:PORT for IPv6). None given: those of
     /etc/resolv.conf."""
     timeout: Duration = 5.0
-    """How long one question may take, all servers and retries included."""
+    """How long one question may take, all servers and retries included. Where very many are under way, one that
+    has to wait for its turn may take as long again."""
     message_timeout: Duration = 20.0
     """How long all questions for one message may take together. Postfix waits 30 s for a milter."""
     message_queries: Annotated[int, Field(ge=1, le=10_000)] = 100

@@ -19,17 +19,26 @@ Result = TypeVar("Result")
 
 @cache
 def scratch() -> Path:
-    """A directory that goes when the process does."""
-    directory = Path(tempfile.mkdtemp(prefix="gatepost-fuzz-"))
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    return directory
+    """A directory that goes with ``leave``."""
+    return Path(tempfile.mkdtemp(prefix="gatepost-fuzz-"))
 
 
 @cache
 def _loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    atexit.register(loop.close)
-    return loop
+    return asyncio.new_event_loop()
+
+
+def leave() -> None:
+    """Remove the directory and close the loop, at the end of all."""
+    if scratch.cache_info().currsize:
+        shutil.rmtree(scratch(), ignore_errors=True)
+        scratch.cache_clear()
+    if _loop.cache_info().currsize:
+        _loop().close()
+        _loop.cache_clear()
+
+
+atexit.register(leave)
 
 
 def run(conversation: Coroutine[Any, Any, Result]) -> Result:

@@ -9,7 +9,7 @@ import asyncio
 import errno
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from gatepost.service.balance import Seat
@@ -53,7 +53,6 @@ class Acceptor(ABC):
         self._gauge = gauge
         self._idle_grace = idle_grace
         self._seat = seat
-        self._stepped_back = False
         self._sockets: list[socket.socket] = []
         self._connections: set[Peer] = set()
         self._opening: set[asyncio.Task[None]] = set()
@@ -176,9 +175,23 @@ class Acceptor(ABC):
             loop.remove_reader(sock.fileno())
 
     def _accept(self, listener: socket.socket) -> None:
-        """Take one connection: where workers share a socket, the next one may well be another's."""
-        if not self._accepting or self._leave_it_to_others():
+        """A connection waits: take it, or let a worker that has fewer be the first to try."""
+        if not self._accepting:
             return
+        if self._seat is not None and self._seat.fuller:
+            self._pause(_STEP_BACK, self._come_back)
+        else:
+            self._take(listener)
+
+    def _come_back(self) -> None:
+        """Take what nobody else has taken meanwhile: who has fewer may be busy, or hang, or be dead."""
+        self._accept_more()
+        for listener in self._sockets:
+            if self._accepting:
+                self._take(listener)
+
+    def _take(self, listener: socket.socket) -> None:
+        """Take one connection: where workers share a socket, the next one may well be another's."""
         try:
             sock, _ = listener.accept()
         except OSError as error:
@@ -206,20 +219,16 @@ class Acceptor(ABC):
             sock.close()
             self.lost(peer)
 
-    def _leave_it_to_others(self) -> bool:
-        """Step back for a moment where another worker has fewer connections, but not twice in a row."""
-        if self._seat is None or self._stepped_back or not self._seat.fuller:
-            self._stepped_back = False
-            return False
-        self._stepped_back = True
-        self._accept_no_more()
-        self._retry = asyncio.get_running_loop().call_later(_STEP_BACK, self._accept_more)
-        return True
-
     def _accept_later(self, error: OSError) -> None:
-        self._accept_no_more()
         self._log.event("warning", "no connection can be accepted", error=str(error))
-        self._retry = asyncio.get_running_loop().call_later(_ACCEPT_PAUSE, self._accept_more)
+        self._pause(_ACCEPT_PAUSE, self._accept_more)
+
+    def _pause(self, seconds: float, then: Callable[[], None]) -> None:
+        """Accept nothing for so many *seconds*, or until a connection is gone."""
+        self._accept_no_more()
+        if self._retry is not None:
+            self._retry.cancel()
+        self._retry = asyncio.get_running_loop().call_later(seconds, then)
 
     # Watching.
 

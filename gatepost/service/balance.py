@@ -4,6 +4,10 @@ Workers share their listening sockets, and whoever is awake takes what comes:
 an MTA that opens eight connections at once may find one worker with all of
 them, for as long as they stay open. So a worker that has more than another
 steps back for a moment (:class:`~gatepost.service.acceptor.Acceptor`).
+
+A worker that hangs or has died keeps its count until it is replaced
+(:class:`~gatepost.service.fleet.Timing`); so long, each connection of the
+others may be taken that moment later.
 """
 
 from __future__ import annotations

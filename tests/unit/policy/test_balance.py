@@ -23,20 +23,29 @@ def seats(number: int) -> list[Seat]:
     return [Seat(counts, each) for each in range(number)]
 
 
-async def serve(path: Path, taken: Sequence[Seat], connections: int) -> list[int]:
-    """Open *connections* at once to workers that have those seats; how many each has got."""
+async def serve(path: Path, taken: Sequence[Seat], connections: int, *, at_once: bool = True) -> list[int]:
+    """Open *connections*, at once or one by one, to workers that have those seats; how many each has got."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen()
     workers = [PolicyWorker(ScriptedService(), limits=Limits(), log=Log(), seat=seat) for seat in taken]
     clients = [socket.socket(socket.AF_UNIX) for _ in range(connections)]
-    for client in clients:
-        client.connect(str(path))
+
+    async def all_taken(number: int) -> None:
+        async with asyncio.timeout(5):
+            while sum(worker.connections for worker in workers) < number:  # noqa: ASYNC110 -- nothing tells
+                await asyncio.sleep(0.001)
+
+    if at_once:
+        for client in clients:
+            client.connect(str(path))
     for worker in workers:
         await worker.start([listener.dup()])
-    async with asyncio.timeout(5):
-        while sum(worker.connections for worker in workers) < connections:  # noqa: ASYNC110 -- nothing tells
-            await asyncio.sleep(0.001)
+    if not at_once:
+        for number, client in enumerate(clients, start=1):
+            client.connect(str(path))
+            await all_taken(number)
+    await all_taken(connections)
     got = [worker.connections for worker in workers]
     for client in (*clients, listener):
         client.close()
@@ -46,8 +55,9 @@ async def serve(path: Path, taken: Sequence[Seat], connections: int) -> list[int
 
 
 @pytest.mark.parametrize(("workers", "connections"), [(2, 8), (3, 9), (4, 5)])
-def test_connections_spread_evenly(workers: int, connections: int, tmp_path: Path) -> None:
-    got = uvloop.run(serve(tmp_path / "socket", seats(workers), connections))
+@pytest.mark.parametrize("at_once", [True, False])
+def test_connections_spread_evenly(workers: int, connections: int, at_once: bool, tmp_path: Path) -> None:
+    got = uvloop.run(serve(tmp_path / "socket", seats(workers), connections, at_once=at_once))
     assert max(got) - min(got) <= 1, got
 
 

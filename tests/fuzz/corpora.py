@@ -66,4 +66,7 @@ def keep(name: str, found: Iterable[bytes]) -> None:
         if above.startswith("#") and line.startswith('"'):
             lasting += (above, line)
     new = sorted({quote(each) for each in found} - set(lasting), key=lambda line: (len(line), line))
-    file.write_text("".join(f"{line}\n" for line in (*lasting, *new)), encoding="utf-8")
+    if lasting or new:
+        file.write_text("".join(f"{line}\n" for line in (*lasting, *new)), encoding="utf-8")
+    else:
+        file.unlink(missing_ok=True)

@@ -30,6 +30,7 @@ alias_maps =
 maillog_file = {log}
 recipient_delimiter = +
 message_size_limit = 52428800
+mailbox_size_limit = 0
 smtputf8_enable = no
 smtpd_tls_cert_file = {certificate}
 smtpd_tls_key_file = {certificate}

@@ -52,6 +52,10 @@ class Restarted:
     def _as_postfix(self, name: str) -> str:
         return f"inet:{LOOPBACK}:{self.listeners[name].getsockname()[1]}"
 
+    def place(self, name: str, number: int) -> Path:
+        """The directory of an instance: a short name, as paths of sockets end with the daemon's name again."""
+        return self._directory / f"{list(SECTIONS).index(name)}.{number}"
+
     @contextmanager
     def daemon(self, name: str, number: int) -> Iterator[Daemon]:
         """The *number*th instance of a daemon, started by its unit; it is told to stop in the end."""
@@ -63,7 +67,7 @@ class Restarted:
             "dns": {"nameservers": [self.dns.address]},
             "seal_secret": str(self._directory / "seal.key"),
         }
-        directory = self._directory / f"{name}.{number}"
+        directory = self.place(name, number)
         installation = Installation(directory, sections, common)
         daemon = start_from_unit(installation[name], self.listeners[name], directory / "run")
         with daemon:
@@ -106,7 +110,7 @@ def test_a_daemon_counts_in_its_runtime_directory_and_keeps_the_watchdog_quiet(t
             running.enter_context(listener)
         running.enter_context(site.dns)
         daemon = running.enter_context(site.daemon("dkim-verify", 0))
-        [directory] = (tmp_path / "dkim-verify.0" / "run").iterdir()
+        [directory] = (site.place("dkim-verify", 0) / "run").iterdir()
         assert {file.suffix for file in directory.iterdir()} == {".db"}
         wait_for(lambda: daemon.told.count("WATCHDOG=1"), "a sign of life")
         assert os.stat(directory).st_mode & 0o077 == 0

@@ -30,7 +30,11 @@ class Notifications:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(path))
+        try:
+            self._socket.bind(str(path))
+        except OSError:
+            self._socket.close()
+            raise
         path.chmod(0o666)
         self._seen: list[str] = []
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -109,6 +113,13 @@ class Daemon:
         before = self.told.count("READY=1")
         self.process.signal(signal.SIGHUP)
         wait_for(lambda: self.told.count("READY=1") > before, f"reload of {self.name}", timeout)
+
+    def replace(self) -> None:
+        """Reload, and wait until the old workers, which took connections for a moment longer, have left."""
+        done = "the old workers are done"
+        before = self.log().count(done)
+        self.reload()
+        wait_for(lambda: self.log().count(done) > before, f"the end of {self.name}'s old workers")
 
     def log(self) -> str:
         """All that it has written to standard error."""

@@ -75,7 +75,9 @@ def expressions() -> Iterator[Used]:
                 else:
                     continue
                 # The others look for a match from place to place, as search does.
-                for method in sorted({each if each in ("match", "fullmatch") else "search" for each in methods}):
+                for method in sorted(
+                    {each if each in ("match", "fullmatch") else "search" for each in methods}
+                ):
                     if (pattern, method) not in seen:
                         seen.add((pattern, method))
                         yield Used(f"{module.__name__}.{name}", pattern, method)

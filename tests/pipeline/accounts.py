@@ -73,7 +73,10 @@ class Accounts:
             wait_for(done, "the end of all mail", SETTLING)
         except TimeoutError:
             pass  # the books tell what is missing
-        self._server.wait_until_idle()
+        try:
+            self._server.wait_until_idle()
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{_stuck(self._server)}") from None
         self._server.outside.wait_until_idle()
         self.collect()
 
@@ -93,6 +96,14 @@ class Accounts:
     def expected(self, mails: Iterable[Mail]) -> int:
         """How many deliveries there have to be of these."""
         return sum(len(mail.recipients) for mail in mails if not mail.kind.refused)
+
+
+def _stuck(server: Server) -> str:
+    """What is in the queue, and what the log says of it."""
+    waiting = server.queue()
+    log = server.mx.log().splitlines()
+    told = [line for line in log if any(mail["queue_id"] in line for mail in waiting)]
+    return "\n".join([*map(str, waiting), *told])
 
 
 def _mailboxes() -> list[Path]:

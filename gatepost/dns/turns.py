@@ -4,7 +4,8 @@ A stranger whose name servers are silent can hold many places for seconds. So a
 message's first question goes before the further ones of all others; further
 ones are asked side by side only while half of the places are free, and never
 more than a few at a time. While there are fewer messages than half of the
-places, none of them ever waits for its first.
+places, none of them ever waits for its first. (DMARC checks SPF and DKIM side
+by side, each with an allowance of its own: there a message counts for two.)
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -58,6 +59,17 @@ def test_parameters_are_read_as_they_are_meant(instance: Path, block: Block) -> 
         assert f"{name} = {' '.join(value.split())}" in read
         # Postfix has no comments behind a value.
         assert "#" not in value
+
+
+@pytest.mark.parametrize(
+    "block", [block for block in all_blocks("sh") if "postconf -e" in block.text], ids=str
+)
+def test_postconf_takes_what_it_is_to_write(instance: Path, block: Block) -> None:
+    for command in re.findall(r"(?ms)^postconf -e .*?(?=^\S|\Z)", block.text):
+        words = shlex.split(command.replace("\\\n", ""))
+        postconf(instance, *words[1:])
+        for name, _, value in (word.partition(" = ") for word in words[2:]):
+            assert f"{name} = {' '.join(value.split())}" in re.sub(r" +", " ", postconf(instance, "-n"))
 
 
 @pytest.mark.parametrize("block", all_blocks("master.cf"), ids=str)

@@ -185,6 +185,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rounds", type=int, default=3, help="turns of each side; the table has medians (3)")
     parser.add_argument("--docs", action="store_true", help="put the table into docs/pipeline.md")
     options = parser.parse_args(arguments)
+    busy = os.getloadavg()[0]
     done: list[Turn] = []
     with server() as running:
         for filter_, number in ((NOTHING, options.mails), (AMAVIS, options.filtered)):
@@ -198,7 +199,10 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     if options.docs:
         told = {name: text for name, text in description().items() if name in _TOLD}
-        figures = [f"{measured(told)} Medians of {options.rounds} turns each.", "", *table(done), ""]
+        circumstances = (
+            f"Medians of {options.rounds} turns each; the load average was {busy:.1f} before the first."
+        )
+        figures = [f"{measured(told)} {circumstances}", "", *table(done), ""]
         PAGE.write_text(put(PAGE.read_text(), "\n".join(figures)))
     return 0
 

@@ -200,11 +200,6 @@ def write_agreement(version: int, actions: int, steps: int, macros: dict[int, st
     return packet(mfdef.SMFIC_OPTNEG, numbers + lists)
 
 
-def write_addheader(name: bytes, value: bytes) -> bytes:
-    """SMFIR_ADDHEADER: a field below all others."""
-    return packet(mfdef.SMFIR_ADDHEADER, b"%b\0%b\0" % (name, value))
-
-
 def write_insheader(position: int, name: bytes, value: bytes) -> bytes:
     """SMFIR_INSHEADER: a field at *position*, 0 the very top."""
     return packet(mfdef.SMFIR_INSHEADER, _INDEX.pack(position) + b"%b\0%b\0" % (name, value))

@@ -87,12 +87,6 @@ def stated(value: bytes) -> Stated | None:
     return Stated(address.decode("utf-8", "surrogateescape"), helo, mail_from)
 
 
-def stated_subject(value: bytes) -> bytes | None:
-    """Give the subject (``spf_subject``) that the *value* of a field states; None for what is no SPF field."""
-    found = stated(value)
-    return None if found is None else found.subject
-
-
 def _shortened(result: Result) -> Result:
     properties = tuple(
         Property(each.ptype, each.name, each.value.rpartition("@")[2]) for each in result.properties

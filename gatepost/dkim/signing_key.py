@@ -1,10 +1,8 @@
-"""A key that signs, and where such keys come from."""
+"""A key that signs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -31,13 +29,3 @@ class SigningKey:
     def algorithm(self) -> str:
         """The value of a= that this key makes (RFC 8301, RFC 8463)."""
         return "rsa-sha256" if isinstance(self.private, RSAPrivateKey) else "ed25519-sha256"
-
-
-class KeySource(Protocol):
-    """Finds the keys that sign for a sender."""
-
-    def find(self, local_part: str, domain: str) -> Sequence[SigningKey]:
-        """All keys for the sender ``local_part@domain`` (A-labels, lower case); none: an empty list.
-
-        Raises KeyUnavailableError where there should be a key and it cannot be had.
-        """

@@ -12,8 +12,6 @@ from gatepost.importing.draft import Plain, Section, Sort
 from gatepost.importing.hosts import to_patterns
 from gatepost.importing.source import Setting
 
-TO_ALL = ("0.0.0.0", "::")  # noqa: S104  # compared with, not bound
-
 
 class MilterConversion(Conversion):
     """An instance of OpenDKIM or OpenDMARC. ``sections`` are the daemons that it becomes, by kind."""

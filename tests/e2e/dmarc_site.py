@@ -62,11 +62,6 @@ class DmarcSite:
         """The Postfix."""
         return self.layout.postfix
 
-    @property
-    def stamper(self) -> str:
-        """The last DMARC daemon on the way."""
-        return "dmarc-stamp" if self.kind == "A" else "dmarc-enforce"
-
     def receive(
         self, octets: bytes, recipient: str, *, mail_from: str = EVIL, client: Client = ATTACKER
     ) -> Delivery:

@@ -312,11 +312,6 @@ class MilterClient:
         """The SMTP session is over."""
         self.raw(packet(mfdef.SMFIC_QUIT))
 
-    def quit_nc(self) -> None:
-        """The SMTP session is over; another begins on this connection."""
-        self.raw(packet(mfdef.SMFIC_QUIT_NC))
-        self._in_session = False
-
     def close(self) -> None:
         """Close the connection, with no words."""
         self.socket.close()

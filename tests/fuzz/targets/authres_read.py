@@ -36,7 +36,6 @@ WORDS = (
 
 _KEYWORD = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
-_THEIR_TYPES = {"smtp", "header", "body", "policy"}
 
 
 def check(data: bytes) -> None:

@@ -13,7 +13,7 @@ import re
 from gatepost.authres.read import read
 from gatepost.authres.result import Property, Result
 from gatepost.authres.seal import Sealer, without_seal
-from gatepost.authres.spf_field import LONGEST_VALUE, Stated, stated, stated_subject, write_spf_field
+from gatepost.authres.spf_field import LONGEST_VALUE, Stated, stated, write_spf_field
 from gatepost.authres.strip import Ids, claims
 from tests.fuzz.tape import Tape, counted
 
@@ -56,7 +56,6 @@ def check(data: bytes) -> None:
 
 def _check_reading(value: bytes) -> None:
     found = stated(value)
-    assert stated_subject(value) == (None if found is None else found.subject)
     if found is not None:
         assert b"(gatepost-spf" in value
         found.speaks_of(b"a@b.nl")

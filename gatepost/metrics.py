@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -49,25 +49,7 @@ def share_through(directory: Path, slot: int) -> None:
         _reserve(directory / f"{kind}_{slot}.db")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     # The class is looked up whenever a metric is made, so it can be chosen after the import.
-    values.ValueClass = _event_loops_own(values.MultiProcessValue(process_identifier=lambda: slot))  # type: ignore[no-untyped-call]
-
-
-def _event_loops_own(shared: Any) -> Any:
-    """The class *shared*, without a lock and a look at the process's number for each of several numbers a message.
-
-    Counters and histograms belong to the event loop, and there is no fork after
-    they are made. Gauges are left alone: libmilter's threads count connections.
-    """
-
-    class Value(shared):  # type: ignore[misc]
-        def inc(self, amount: float) -> None:
-            if self._params[0] == "gauge":
-                super().inc(amount)
-                return
-            self._value += amount
-            self._file.write_value(self._key, self._value, 0.0)
-
-    return Value
+    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: slot)  # type: ignore[no-untyped-call]
 
 
 def _reserve(file: Path) -> None:

@@ -175,8 +175,8 @@ class _Verifying:
 
     def _weighed(self, results: list[SignatureResult]) -> list[SignatureResult]:
         """The results as they are reported: with the message's other faults, and in order."""
-        if results and self._daemon.settings.required_headers == "policy" and self._count_problem:
-            results = [_not_acceptable(result, self._count_problem) for result in results]
+        if problem := self._count_problem("policy"):
+            results = [_not_acceptable(result, problem) for result in results]
         if len(results) > 1:
             # RFC 6376 §6.1 leaves the order to us: the author's own signatures come first.
             results.sort(key=lambda result: result.domain != self._author_domain)
@@ -187,9 +187,11 @@ class _Verifying:
             count("dkim", DkimVerdict.NONE).inc()
         return results
 
-    @property
-    def _count_problem(self) -> str:
-        return count_problem(self._message.headers)
+    def _count_problem(self, answer: str) -> str:
+        """The rule of how many fields there may be that the header breaks, if *answer* is what that is met with."""
+        return (
+            count_problem(self._message.headers) if self._daemon.settings.required_headers == answer else ""
+        )
 
     @property
     def _author_domain(self) -> str:
@@ -212,8 +214,8 @@ class _Verifying:
     def _disposition(self, results: Sequence[SignatureResult]) -> Verdict:
         """What the operator's ``on_…`` options make of the results (RFC 7372 §3.1 for the codes)."""
         settings = self._daemon.settings
-        if settings.required_headers == "reject" and self._count_problem:
-            return refusal("reject", "6.0", f"Message breaks RFC 5322 section 3.6: {self._count_problem}")
+        if problem := self._count_problem("reject"):
+            return refusal("reject", "6.0", f"Message breaks RFC 5322 section 3.6: {problem}")
         if any(result.verdict is DkimVerdict.PASS for result in results):
             return Verdict()
         if not results:

@@ -197,7 +197,8 @@ def _block(text: str) -> list[str]:
 def _site() -> Iterator[Path]:
     """A directory with a configuration, keys, a zone and a message; the current one while it is there."""
     before = Path.cwd()
-    with tempfile.TemporaryDirectory(prefix="gatepost-") as name:
+    # Lines that name it are broken before its name is masked, so that it is as long wherever TMPDIR points.
+    with tempfile.TemporaryDirectory(prefix="gatepost-", dir="/tmp") as name:
         here = Path(name)
         os.chdir(here)
         try:

@@ -41,7 +41,7 @@ class Config(Section):
     believe_unsealed_from: list[Network] = []
     """Clients whose unsealed Authentication-Results under our name are believed. For a migration only."""
     seal_secret: FilePath = Path("/var/lib/gatepost/seal.key")
-    """The secret under which results are sealed. Made on first use. The same on all hosts of a pipeline."""
+    """The secret under which results are sealed. Made at the first start. The same on all hosts of a pipeline."""
     seal_validity: Duration = 3600.0
     """How long a sealed result is good."""
     user: str | None = None

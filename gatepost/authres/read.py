@@ -51,7 +51,8 @@ _METHOD = re.compile(
 )
 _NONE = re.compile(rf"{CFWS}none{CFWS}(?:;++{CFWS})?\Z", re.DOTALL | re.IGNORECASE)
 _REASON = re.compile(
-    rf"{CFWS}reason{CFWS}={CFWS}(?P<reason>{QUOTED}|{_PLAIN}++)(?=[ \t;(]|\Z)", re.DOTALL | re.I
+    rf"{CFWS}reason{CFWS}={CFWS}(?P<reason>{QUOTED}|{_PLAIN}++)(?=[ \t;(]|\Z)",
+    re.DOTALL | re.IGNORECASE | re.ASCII,
 )
 _PROPERTY = re.compile(
     rf"{CFWS}(?P<ptype>{_KEYWORD})(?:{CFWS}\.{CFWS}(?P<name>{_KEYWORD}(?:\.{_KEYWORD})*))?{CFWS}={CFWS}",

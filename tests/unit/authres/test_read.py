@@ -242,6 +242,9 @@ REFUSED = [
     (b"a.nl; spf=fail smtp.mailfrom=x dkim=pass header.d=bank.nl", "no semicolon"),
     (b"a.nl; spf=fail smtp.mailfrom=x dmarc = pass", "no semicolon"),
     (b"a.nl; spf=fail smtp.mailfrom=x y", "no property"),
+    # A long s is no s, whether or not there is a reason elsewhere.
+    ("a.nl; spf=fail rea\u017fon=x".encode(), "no property"),
+    ("a.nl; spf=fail rea\u017fon=x; dkim=pass reason=x".encode(), "no property"),
     (b"a.nl; spf=fail (x", "no property"),
     (b"a.nl; spf=fail x) dkim=pass", "no property"),
     (b"a.nl; spf=fail (x\x00) header.d=b", "control"),

@@ -17,8 +17,6 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from bench import mails
 from bench.endpoint import Endpoint
@@ -27,6 +25,7 @@ from bench.nameserver import NameServer
 from tests.harness.dns_server import DnsServer, ZoneData
 from tests.harness.keys import KeyPair, ed25519_key, rsa_key
 from tests.harness.process import Process
+from tests.harness.together import Together
 
 AUTHSERV_ID = "mail.example.nl"
 OURS = "example.nl"
@@ -61,7 +60,7 @@ exec "$@"
 """
 
 
-class World:
+class World(Together):
     """As a context manager: up while it lasts, nothing left of it afterwards.
 
     ``directory`` is a short path, for sockets. Daemons that are started while
@@ -82,7 +81,6 @@ class World:
         self.port = 0
         self.tcp = False
         self._why_not = "needs root, for a DNS server and a /dev/log of its own"
-        self._running = ExitStack()
         self._numbers = self._domains = 0
 
     @property
@@ -146,19 +144,15 @@ class World:
         first, self._domains = self._domains, self._domains + number
         return [f"s{place}" for place in range(first, self._domains)]
 
-    def __enter__(self) -> Self:
+    def _start(self, starting: ExitStack) -> None:
         need("unbound", "socat")
-        with ExitStack() as starting:
-            self.directory = Path(tempfile.mkdtemp(prefix="gpbench-"))
-            starting.callback(shutil.rmtree, self.directory, ignore_errors=True)
-            self.directory.chmod(0o755)
-            self._make_keys()
-            self._running = starting
-            self._start_dns(starting)
-            if self.root:
-                self._prepare_namespace(starting)
-            self._running = starting.pop_all()
-        return self
+        self.directory = Path(tempfile.mkdtemp(prefix="gpbench-"))
+        starting.callback(shutil.rmtree, self.directory, ignore_errors=True)
+        self.directory.chmod(0o755)
+        self._make_keys()
+        self._start_dns(starting)
+        if self.root:
+            self._prepare_namespace(starting)
 
     def _make_keys(self) -> None:
         # Few private keys for many domains: making keys takes long, and costs the daemons the same.
@@ -196,8 +190,3 @@ class World:
         done = subprocess.run(self.enclosed(["true"]), capture_output=True, text=True, check=False)
         if done.returncode:
             self._why_not = f"no mount namespace to be had: {done.stderr.strip()}"
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._running.close()

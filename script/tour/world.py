@@ -9,8 +9,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.harness.daemon import Daemon, Installation
 from tests.harness.delivery import Delivery
@@ -20,6 +18,7 @@ from tests.harness.layouts import Layout, layout_a
 from tests.harness.opendkim import OpenDkim
 from tests.harness.opendmarc import OpenDmarc
 from tests.harness.smtp import STRANGER, Client, RefusedError, Reply
+from tests.harness.together import Together
 from tests.harness.waiting import wait_for
 
 AUTHSERV_ID = "mail.example.nl"
@@ -63,7 +62,7 @@ class Outcome:
     put_off: Reply | None = None
 
 
-class World:
+class World(Together):
     """The servers, the keys and the DNS, up while the ``with`` lasts.
 
     With *opendkim*, OpenDKIM and OpenDMARC stand where gatepost's daemons do.
@@ -77,7 +76,6 @@ class World:
         self.directory = Path()
         self._layout: Layout | None = None
         self._dns: DnsServer | None = None
-        self._running = ExitStack()
 
     @property
     def records(self) -> dict[str, str]:
@@ -96,22 +94,12 @@ class World:
         """Where the DNS answers, as ADDRESS:PORT."""
         return "" if self._dns is None else self._dns.address
 
-    def __enter__(self) -> Self:
-        with ExitStack() as starting:
-            self.directory = Path(
-                starting.enter_context(tempfile.TemporaryDirectory(prefix="gatepost-demo-"))
-            )
-            zone = {name: [{"TXT": record}] for name, record in (self.records | POLICIES).items()}
-            self._dns = starting.enter_context(DnsServer(zone))
-            layout = self._start_peers(starting) if self.opendkim else self._start_gatepost(starting)
-            self._layout = starting.enter_context(layout)
-            self._running = starting.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._running.close()
+    def _start(self, starting: ExitStack) -> None:
+        self.directory = Path(starting.enter_context(tempfile.TemporaryDirectory(prefix="gatepost-demo-")))
+        zone = {name: [{"TXT": record}] for name, record in (self.records | POLICIES).items()}
+        self._dns = starting.enter_context(DnsServer(zone))
+        layout = self._start_peers(starting) if self.opendkim else self._start_gatepost(starting)
+        self._layout = starting.enter_context(layout)
 
     def _start_gatepost(self, starting: ExitStack) -> Layout:
         keys = [self._key_entry(key) for key in self.ours]

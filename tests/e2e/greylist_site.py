@@ -10,14 +10,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.e2e.support import message
 from tests.harness.daemon import Daemon, Installation
 from tests.harness.ports import LOOPBACK
 from tests.harness.postfix import Postfix, Smtpd
 from tests.harness.smtp import Client, RefusedError, Reply, deliver
+from tests.harness.together import Together
 
 DELAY = 2
 """Seconds that a first attempt waits, in these tests."""
@@ -30,7 +30,7 @@ _OUTSIDE = "127.0.0.2"
 """The address from which a Postfix of the world comes: one that nobody trusts."""
 
 
-class Host:
+class Host(Together):
     """A mail host for example.nl. ``spf`` stands before ``greylist`` where both are in *sections*.
 
     *options* are the greylist's.
@@ -55,7 +55,6 @@ class Host:
         # Nobody is one of ours here: not those who come from the loopback's other addresses either.
         service = Smtpd(name="mx", policy=policy, networks=["127.0.0.255/32"])
         self.postfix = Postfix([service], hostname=hostname)
-        self._running = ExitStack()
 
     @property
     def daemon(self) -> Daemon:
@@ -101,17 +100,9 @@ class Host:
             if (found := re.match(r'gatepost_greylist_requests_total\{.*outcome="(\w+)"', name)) and value
         }
 
-    def __enter__(self) -> Self:
-        with ExitStack() as starting:
-            starting.enter_context(self.gatepost)
-            starting.enter_context(self.postfix)
-            self._running = starting.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._running.close()
+    def _start(self, starting: ExitStack) -> None:
+        starting.enter_context(self.gatepost)
+        starting.enter_context(self.postfix)
 
 
 @contextmanager

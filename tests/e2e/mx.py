@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from socket import socket
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import psutil
 
@@ -20,6 +19,7 @@ from tests.harness.keys import rsa_key
 from tests.harness.ports import LOOPBACK
 from tests.harness.postfix import Postfix, Smtpd
 from tests.harness.smtp import STRANGER, Reply, deliver
+from tests.harness.together import Together
 
 DAEMON = "dkim-verify"
 
@@ -32,7 +32,7 @@ os.execvp(sys.argv[3], sys.argv[3:])
 """
 
 
-class Mx:
+class Mx(Together):
     """The server, its daemon, and the DNS of the world, up while the ``with`` lasts.
 
     *section* holds the daemon's options, *common* the rest of the file.
@@ -54,26 +54,17 @@ class Mx:
         self._section = {"seal": False, **(section or {})}
         self._common = common or {}
         self._wrapper = wrapper
-        self._running = ExitStack()
 
-    def __enter__(self) -> Self:
-        with ExitStack() as starting:
-            starting.enter_context(self.dns)
-            dns = {"nameservers": [self.dns.address], **self._common.get("dns", {})}
-            common = {**self._common, "dns": dns}
-            self.gatepost = Installation(self._directory, {DAEMON: self._section}, common)
-            process = self.daemon.process
-            process.command = [*self._wrapper, *process.command]
-            starting.enter_context(self.gatepost)
-            services = [Smtpd(name="mx", milters=[self.daemon.milter])]
-            self.postfix = starting.enter_context(Postfix(services))
-            self._running = starting.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._running.close()
+    def _start(self, starting: ExitStack) -> None:
+        starting.enter_context(self.dns)
+        dns = {"nameservers": [self.dns.address], **self._common.get("dns", {})}
+        common = {**self._common, "dns": dns}
+        self.gatepost = Installation(self._directory, {DAEMON: self._section}, common)
+        process = self.daemon.process
+        process.command = [*self._wrapper, *process.command]
+        starting.enter_context(self.gatepost)
+        services = [Smtpd(name="mx", milters=[self.daemon.milter])]
+        self.postfix = starting.enter_context(Postfix(services))
 
     @property
     def daemon(self) -> Daemon:

@@ -19,6 +19,7 @@ import yaml
 
 from tests.harness.ports import LOOPBACK, free_port
 from tests.harness.process import Process
+from tests.harness.together import Together
 from tests.harness.waiting import wait_for
 
 _SAMPLE = re.compile(r"(?m)^([a-zA-Z_:][^\s{]*(?:\{[^}\n]*\})?)\s+(\S+)")
@@ -147,7 +148,7 @@ class Daemon:
         self.stop()
 
 
-class Installation:
+class Installation(Together):
     """A directory with one gatepost.yaml, and the daemons that it names; all of them run in the ``with``.
 
     *daemons* maps names to their sections; sockets and metrics addresses are
@@ -170,7 +171,6 @@ class Installation:
         self._sections: dict[str, Mapping[str, Any]] = {}
         self.daemons = {name: Daemon(name, self.file) for name in daemons}
         self.configure(daemons)
-        self._running = ExitStack()
 
     def __getitem__(self, name: str) -> Daemon:
         return self.daemons[name]
@@ -181,17 +181,9 @@ class Installation:
         written = {name: {**self[name].addresses, **options} for name, options in self._sections.items()}
         self.file.write_text(yaml.safe_dump({**self._common, "daemons": written}))
 
-    def __enter__(self) -> Self:
-        with ExitStack() as starting:
-            for daemon in self.daemons.values():
-                starting.enter_context(daemon)
-            self._running = starting.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._running.close()
+    def _start(self, starting: ExitStack) -> None:
+        for daemon in self.daemons.values():
+            starting.enter_context(daemon)
 
 
 def samples(text: str) -> dict[str, float]:

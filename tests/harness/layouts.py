@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from types import TracebackType
-from typing import Self
 
 from tests.harness.passthrough import PassThrough
 from tests.harness.ports import LOOPBACK
 from tests.harness.postfix import Postfix, Smtpd
 from tests.harness.smtp import STRANGER, Client, Reply, deliver
+from tests.harness.together import Together
 
 USERS: Mapping[str, str] = {"anna@example.nl": "secret"}
 
@@ -27,13 +26,12 @@ _TAKES_BACK = {
 }
 
 
-class Layout:
+class Layout(Together):
     """A Postfix and the filters beside it."""
 
     def __init__(self, postfix: Postfix, filters: Sequence[PassThrough] = ()) -> None:
         self.postfix = postfix
         self.filters = tuple(filters)
-        self._running = ExitStack()
 
     def receive(
         self,
@@ -57,18 +55,10 @@ class Layout:
         """Submit a message as a user who has logged in."""
         return deliver(self.postfix.port("submission"), octets, sender, recipients, *parameters, login=login)
 
-    def __enter__(self) -> Self:
-        with ExitStack() as starting:
-            for each in self.filters:
-                starting.enter_context(each)
-            starting.enter_context(self.postfix)
-            self._running = starting.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._running.close()
+    def _start(self, starting: ExitStack) -> None:
+        for each in self.filters:
+            starting.enter_context(each)
+        starting.enter_context(self.postfix)
 
 
 def layout_a(

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from string import Template
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from gatepost.cli.prepare import prepare
 from gatepost.cli.replay import running
@@ -35,6 +35,7 @@ from milters.recording.language import MILTER
 from milters.recording.writer import write
 from policy.assembly import PolicyDaemon
 from policy.recording.language import POLICY
+from tests.harness.together import Together
 from tests.harness.waiting import wait_for
 from tests.pipeline.machine import INSIDE, inside
 from tests.pipeline.senders import send, submit
@@ -261,30 +262,23 @@ TAKES: Mapping[str, Sequence[Take]] = {
 }
 
 
-class Recorder:
+class Recorder(Together):
     """The daemons of one layout, each with a proxy before it. ``recorded`` has the dialogues by port."""
 
     def __init__(self, places: Mapping[int, str]) -> None:
         self.recorded: dict[int, list[Pages]] = {port: [] for port in places}
         self._places = places
         self._loop = asyncio.new_event_loop()
-        self._running = ExitStack()
 
-    def __enter__(self) -> Self:
-        with ExitStack() as starting:
-            scratch = Path(starting.enter_context(tempfile.TemporaryDirectory()))
-            thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-            thread.start()
-            starting.callback(thread.join, 5)
-            starting.callback(self._loop.call_soon_threadsafe, self._loop.stop)
-            for port, name in self._places.items():
-                starting.callback(self._stop, self._on_loop(self._serve(port, name, scratch)))
-            starting.callback(self._stop, self._on_loop(self._serve_spf(scratch)))
-            self._running = starting.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._running.close()
+    def _start(self, starting: ExitStack) -> None:
+        scratch = Path(starting.enter_context(tempfile.TemporaryDirectory()))
+        thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        thread.start()
+        starting.callback(thread.join, 5)
+        starting.callback(self._loop.call_soon_threadsafe, self._loop.stop)
+        for port, name in self._places.items():
+            starting.callback(self._stop, self._on_loop(self._serve(port, name, scratch)))
+        starting.callback(self._stop, self._on_loop(self._serve_spf(scratch)))
 
     def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from tests.harness.certificate import certificate
 from tests.harness.keys import KeyPair, ed25519_key, rsa_key
 from tests.harness.process import Process
+from tests.harness.together import Together
 from tests.harness.waiting import wait_for
 from tests.pipeline.machine import rewrite
 from tests.pipeline.servers import amavis
@@ -61,7 +61,7 @@ LAYOUTS = {
 }
 
 
-class Server:
+class Server(Together):
     """Everything, as a context manager; parts may be stopped and started within.
 
     *options* are set in main.cf over what is shipped. Without *daemons*, ours are not
@@ -86,39 +86,30 @@ class Server:
         self._ttl = ttl
         self.directory = Path("/run/pipeline")
         self.theirs: tuple[KeyPair, ...] = (rsa_key(OUTSIDE.domain), ed25519_key(OUTSIDE.domain))
-        self._running = ExitStack()
 
-    def __enter__(self) -> Self:
+    def _start(self, starting: ExitStack) -> None:
         _tidy(self.directory)
-        with ExitStack() as starting:
-            pem = certificate(rewrite("/etc/ssl/mail.pem", "", mode=0o600))
-            self.gatepost = Gatepost(self.directory, self.layout.changes, self.layout.without)
-            keys = self.gatepost.keys | {key.name: key.record for key in self.theirs}
-            self.dns: Process = starting.enter_context(name_server(self.directory, zone(keys, self._ttl)))
-            self.mariadb = MariaDb(self.directory)
-            self.mariadb.install()
-            starting.enter_context(self.mariadb)
-            self.mariadb.fill(HOSTED, USERS, ALIASES)
-            self.mx = Mx(self.layout.postfix, pem, self._options)
-            self.mx.furnish()
-            self.dovecot: Process = starting.enter_context(dovecot(self.directory, pem))
-            self.amavis: list[amavis.Amavis] = self.layout.filters(self.directory)
-            for instance in self.amavis:
-                starting.enter_context(instance)
-            for daemon in self.gatepost.daemons.values() if self._daemons else ():
-                starting.enter_context(daemon)
-            starting.enter_context(self.mx.process)
-            self.outside = Outside(self.directory)
-            for peer in self.outside.peers:
-                starting.enter_context(peer)
-            starting.enter_context(self.outside)
-            self._running = starting.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._running.close()
+        pem = certificate(rewrite("/etc/ssl/mail.pem", "", mode=0o600))
+        self.gatepost = Gatepost(self.directory, self.layout.changes, self.layout.without)
+        keys = self.gatepost.keys | {key.name: key.record for key in self.theirs}
+        self.dns: Process = starting.enter_context(name_server(self.directory, zone(keys, self._ttl)))
+        self.mariadb = MariaDb(self.directory)
+        self.mariadb.install()
+        starting.enter_context(self.mariadb)
+        self.mariadb.fill(HOSTED, USERS, ALIASES)
+        self.mx = Mx(self.layout.postfix, pem, self._options)
+        self.mx.furnish()
+        self.dovecot: Process = starting.enter_context(dovecot(self.directory, pem))
+        self.amavis: list[amavis.Amavis] = self.layout.filters(self.directory)
+        for instance in self.amavis:
+            starting.enter_context(instance)
+        for daemon in self.gatepost.daemons.values() if self._daemons else ():
+            starting.enter_context(daemon)
+        starting.enter_context(self.mx.process)
+        self.outside = Outside(self.directory)
+        for peer in self.outside.peers:
+            starting.enter_context(peer)
+        starting.enter_context(self.outside)
 
     def queue(self) -> list[dict[str, Any]]:
         """What is in the server's queue, as ``postqueue -j`` tells it."""

@@ -9,8 +9,7 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from gatepost.config.types import SocketAddress
 from gatepost.recording.proxy import Proxy
@@ -20,6 +19,7 @@ from tests.harness.passthrough import PassThrough
 from tests.harness.ports import LOOPBACK, free_port
 from tests.harness.postfix import Postfix, Smtpd
 from tests.harness.smtp import Client, Session
+from tests.harness.together import Together
 from tests.harness.waiting import wait_for
 from tests.sessions.daemons import daemon, listen, worker
 
@@ -54,12 +54,11 @@ class Pages:
         self.closed = True
 
 
-class Bench:
+class Bench(Together):
     """As a context manager. ``recorded`` holds the connections to each daemon, by its name."""
 
     def __init__(self) -> None:
         self.recorded: dict[str, list[Pages]] = {name: [] for name in NAMES}
-        self._running = ExitStack()
         self._loop = asyncio.new_event_loop()
         self._ports = {name: free_port() for name in NAMES}
         self._behind = {name: free_port() for name in ("verify-inside", "dmarc-inside")}
@@ -142,25 +141,17 @@ class Bench:
             pages.clear()
         return found.connection
 
-    def __enter__(self) -> Self:
-        with ExitStack() as starting:
-            scratch = Path(starting.enter_context(tempfile.TemporaryDirectory(prefix="gatepost-")))
-            thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-            thread.start()
-            starting.callback(thread.join, 5)
-            starting.callback(self._loop.call_soon_threadsafe, self._loop.stop)
-            for name in NAMES:
-                starting.callback(self._stop, self._on_loop(self._serve(name, scratch)))
-            for each in self._filters.values():
-                starting.enter_context(each)
-            starting.enter_context(self.postfix)
-            self._running = starting.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._running.close()
+    def _start(self, starting: ExitStack) -> None:
+        scratch = Path(starting.enter_context(tempfile.TemporaryDirectory(prefix="gatepost-")))
+        thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        thread.start()
+        starting.callback(thread.join, 5)
+        starting.callback(self._loop.call_soon_threadsafe, self._loop.stop)
+        for name in NAMES:
+            starting.callback(self._stop, self._on_loop(self._serve(name, scratch)))
+        for each in self._filters.values():
+            starting.enter_context(each)
+        starting.enter_context(self.postfix)
 
     def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import psutil
 
@@ -18,6 +17,7 @@ from tests.harness.layouts import USERS, layout_a
 from tests.harness.postfix import Postfix
 from tests.harness.redis_server import RedisServer
 from tests.harness.smtp import Session
+from tests.harness.together import Together
 from tests.soak.clock import Clock
 from tests.soak.mails import Mail, World
 from tests.soak.traffic import PATIENCE
@@ -29,7 +29,7 @@ REMEMBERED = 3
 """Seconds for which an answer of the DNS may be kept: its faults are to be felt."""
 
 
-class Site:
+class Site(Together):
     """All of it, up while the ``with`` lasts; files and logs lie in *directory*."""
 
     def __init__(self, directory: Path, world: World) -> None:
@@ -39,21 +39,17 @@ class Site:
         self.dns = DnsServer(self.zone)
         self.sqlite = directory / "greylist.sqlite"
         self.history = directory / "dmarc.sqlite"
-        self._running = ExitStack()
 
-    def __enter__(self) -> Self:
-        with ExitStack() as starting:
-            starting.enter_context(self.dns)
-            place = starting.enter_context(tempfile.TemporaryDirectory(prefix="gatepost-"))
-            self.redis = starting.enter_context(RedisServer(Path(place)))
-            self.clock = starting.enter_context(Clock(self.directory / "clock"))
-            self.sections = self._sections()
-            self.gatepost = Installation(self.directory, self.sections, self._common())
-            for daemon in self.gatepost.daemons.values():
-                daemon.process.command = self.clock.command(daemon.process.command)
-            starting.enter_context(self.gatepost)
-            self._running = starting.pop_all()
-        return self
+    def _start(self, starting: ExitStack) -> None:
+        starting.enter_context(self.dns)
+        place = starting.enter_context(tempfile.TemporaryDirectory(prefix="gatepost-"))
+        self.redis = starting.enter_context(RedisServer(Path(place)))
+        self.clock = starting.enter_context(Clock(self.directory / "clock"))
+        self.sections = self._sections()
+        self.gatepost = Installation(self.directory, self.sections, self._common())
+        for daemon in self.gatepost.daemons.values():
+            daemon.process.command = self.clock.command(daemon.process.command)
+        starting.enter_context(self.gatepost)
 
     def start_postfix(self) -> Postfix:
         """Postfix, which runs until ``stop_postfix``."""
@@ -114,11 +110,6 @@ class Site:
     def daemons(self) -> list[Daemon]:
         """The six."""
         return list(self.gatepost.daemons.values())
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._running.close()
 
 
 def processes(daemon: Daemon) -> list[psutil.Process]:

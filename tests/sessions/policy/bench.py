@@ -9,8 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from gatepost.cli.replay import running
 from gatepost.recording.proxy import Proxy
@@ -20,6 +19,7 @@ from policy.recording.tap import Tap
 from tests.harness.ports import LOOPBACK, free_port
 from tests.harness.postfix import Postfix, Smtpd
 from tests.harness.smtp import STRANGER, Client, DisconnectedError, RefusedError, Session
+from tests.harness.together import Together
 from tests.harness.waiting import wait_for
 from tests.sessions.daemons import NOW
 from tests.sessions.mails import BERT, mail
@@ -45,7 +45,7 @@ class Pages:
         self.closed = True
 
 
-class Bench:
+class Bench(Together):
     """As a context manager. ``now`` is the services' time, in seconds since 1970.
 
     Each smtpd serves one client and leaves, so that one SMTP connection makes
@@ -55,7 +55,6 @@ class Bench:
     def __init__(self) -> None:
         self.now = NOW
         self._recorded: list[Pages] = []
-        self._running = ExitStack()
         self._loop = asyncio.new_event_loop()
         self._ports = {name: free_port() for name in NAMES}
         self.postfix = Postfix(
@@ -171,20 +170,12 @@ class Bench:
                     session.command("RSET")
         return told
 
-    def __enter__(self) -> Self:
-        with ExitStack() as starting:
-            thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-            thread.start()
-            starting.callback(thread.join, 5)
-            starting.callback(self._loop.call_soon_threadsafe, self._loop.stop)
-            starting.enter_context(self.postfix)
-            self._running = starting.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._running.close()
+    def _start(self, starting: ExitStack) -> None:
+        thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        thread.start()
+        starting.callback(thread.join, 5)
+        starting.callback(self._loop.call_soon_threadsafe, self._loop.stop)
+        starting.enter_context(self.postfix)
 
     def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)

@@ -13,12 +13,12 @@ from tests.e2e.fault_table import shows
 from tests.e2e.greylist_site import DELAY, NEWCOMER, Host
 from tests.e2e.mx import Mx
 from tests.e2e.support import FRIEND, RESULTS, message
+from tests.harness.clock import Clock
 from tests.harness.daemon import Installation
 from tests.harness.dns_server import DnsServer
 from tests.harness.keys import passes, rsa_key
 from tests.harness.postfix import Postfix, Smtpd
 from tests.harness.smtp import STRANGER, Session
-from tests.soak.clock import Clock
 
 HOURS = 5 * 3600.0
 

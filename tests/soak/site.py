@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 
 from tests.e2e.support import key_entries
+from tests.harness.clock import Clock
 from tests.harness.daemon import Daemon, Installation
 from tests.harness.delivery import Delivery
 from tests.harness.dns_server import DnsServer
@@ -18,7 +19,6 @@ from tests.harness.postfix import Postfix
 from tests.harness.redis_server import RedisServer
 from tests.harness.smtp import Session
 from tests.harness.together import Together
-from tests.soak.clock import Clock
 from tests.soak.mails import Mail, World
 from tests.soak.traffic import PATIENCE
 

@@ -13,6 +13,10 @@ LOOPBACK = "127.0.0.1"
 # that no client in the same test can sit on a port between its choice here and the server's bind().
 _FIRST, _LAST = 20_000, 32_000
 
+# Pytest's parallel workers (pytest-xdist) choose from different ports, so that none takes what another has chosen.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+
 _LISTEN = "0A"
 
 _choice = random.Random(os.getpid())
@@ -20,9 +24,9 @@ _given: set[int] = set()
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that is free now, and is given to nobody else in this process."""
+    """A TCP port of 127.0.0.1 that is free now, and is given to nobody else in this process or another worker."""
     for _ in range(1000):
-        port = _choice.randrange(_FIRST, _LAST)
+        port = _choice.randrange(_FIRST + _WORKER, _LAST, _WORKERS)
         if port in _given:
             continue
         with socket.socket() as probe:

@@ -27,6 +27,7 @@ from gatepost.log import Logger
 from gatepost.metrics import Metrics
 from gatepost.service.daemon import ServiceError
 from gatepost.service.supervisor import Supervisor, Timing
+from tests.harness.ports import free_port
 
 PATIENCE = 10.0
 QUICK = Timing(heartbeat=0.05, unhealthy=0.5, hung=60.0, start=5.0, margin=1.0, quit=0.5, watch=0.05)
@@ -41,13 +42,6 @@ def wait_for(condition: Callable[[], T], what: str = "waited in vain") -> T:
         assert time.monotonic() < deadline, what
         time.sleep(0.01)
     return value
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class EchoWorker:

@@ -13,7 +13,8 @@ import pytest
 from gatepost.cli import run as command
 from gatepost.config.errors import ConfigError, Problem
 from gatepost.config.settings import Config
-from tests.unit.service.support import Echo, free_port, wait_for
+from tests.harness.ports import free_port
+from tests.unit.service.support import Echo, wait_for
 
 
 def echo(config: Config, name: str) -> Echo:

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.service.support import QUICK, Service, free_port, wait_for
+from tests.harness.ports import free_port
+from tests.unit.service.support import QUICK, Service, wait_for
 
 Make = Callable[..., Service]
 

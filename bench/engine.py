@@ -130,7 +130,11 @@ def server(directory: Path, kind: str, endpoint: Endpoint, profile: str = "") ->
     place = str(endpoint.path or endpoint.port)
     command = [sys.executable, "-m", "bench.engine", "--serve", kind, place, "--profile", profile]
     with Process(command, directory / f"{kind}.log", ready=endpoint.ready) as process:
-        yield Running(endpoint, [process.pid])
+        try:
+            yield Running(endpoint, [process.pid])
+        except Exception as error:
+            error.add_note(f"the server's status: {process.status}, and its output:\n{process.output()}")
+            raise
 
 
 @contextmanager

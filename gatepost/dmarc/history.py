@@ -30,6 +30,8 @@ MOST_WAITING = 10_000
 """Rows that wait while the database cannot be written; further ones are dropped."""
 MOST_CHARACTERS = 16_000_000
 """Characters in these rows that a stranger may have chosen; further rows are dropped."""
+_URIS_KEPT = 16
+"""Addresses for reports in the longest record whose JSON is kept."""
 _BUSY = 0.02  # mail waits as long, so another process's lock is rather left alone until the next second
 
 _json = json.JSONEncoder(separators=(",", ":")).encode
@@ -99,7 +101,7 @@ class Row(NamedTuple):
             mail_from=envelope.mail_from.decode("utf-8", "replace"),
             author_domain=evaluation.domain,
             policy_domain=evaluation.policy_domain,
-            record=_published(evaluation.record),
+            record=_policy(evaluation.record),
             result=evaluation.verdict,
             disposition=disposition,
             override=override,
@@ -117,11 +119,16 @@ class Row(NamedTuple):
         )
 
 
-@lru_cache(maxsize=256)  # most mail comes from few domains
-def _published(record: Record | None) -> str:
+def _policy(record: Record | None) -> str:
     """What a report repeats of the record (RFC 9990, policy_published), as JSON."""
     if record is None:
         return "{}"
+    # A record of 8 kB may name thousands, and be a stranger's.
+    few = len(record.aggregate_uris) + len(record.failure_uris) <= _URIS_KEPT
+    return _kept(record) if few else _published(record)
+
+
+def _published(record: Record) -> str:
     return _json(
         {
             "p": record.policy,
@@ -134,6 +141,9 @@ def _published(record: Record | None) -> str:
             "rua": record.aggregate_uris,
         }
     )
+
+
+_kept = lru_cache(maxsize=256)(_published)  # most mail comes from few domains
 
 
 def _storable(text: str) -> str:

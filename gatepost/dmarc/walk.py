@@ -13,7 +13,10 @@ from gatepost.dns.steps import Question, Steps
 MAX_QUERIES = 8
 """Queries of one walk (§4.10): a name with more labels is shortened to seven after the first."""
 
-_read = lru_cache(maxsize=1024)(parse_record)  # most mail comes from few domains
+_LONGEST_KEPT = 512
+"""Octets of the longest record that is kept as read: strangers publish them."""
+
+_kept = lru_cache(maxsize=1024)(parse_record)  # most mail comes from few domains
 
 
 class Found(NamedTuple):
@@ -93,6 +96,10 @@ def walk(domain: str) -> Steps[Walk]:
             if record.psd != "u":
                 break
     return Walk(domain, tuple(records), tuple(failed), tuple(ambiguous))
+
+
+def _read(text: bytes) -> Record | None:
+    return _kept(text) if len(text) <= _LONGEST_KEPT else parse_record(text)
 
 
 def the_record(answer: Answer) -> tuple[bool, Record | None]:

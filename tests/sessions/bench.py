@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import tempfile
-import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeVar
 
-from gatepost.config.types import SocketAddress
-from gatepost.recording.proxy import Proxy
-from milters.recording.events import Connection, Event
+from milters.recording.events import Connection
 from milters.recording.language import MILTER
 from tests.harness.passthrough import PassThrough
 from tests.harness.ports import LOOPBACK, free_port
@@ -21,9 +16,8 @@ from tests.harness.postfix import Postfix, Smtpd
 from tests.harness.smtp import Client, Session
 from tests.harness.together import Together
 from tests.harness.waiting import wait_for
-from tests.sessions.daemons import daemon, listen, worker
-
-T = TypeVar("T")
+from tests.sessions.daemons import daemon
+from tests.sessions.recorder import Pages, Recorder
 
 NAMES = (
     "verify",
@@ -40,26 +34,11 @@ NAMES = (
 LOGIN = ("anna@example.nl", "secret")
 
 
-class Pages:
-    """One connection while it is recorded."""
-
-    def __init__(self) -> None:
-        self.connection = Connection()
-        self.closed = False
-
-    def write(self, events: list[Event]) -> None:
-        self.connection.events += events
-
-    def close(self) -> None:
-        self.closed = True
-
-
 class Bench(Together):
     """As a context manager. ``recorded`` holds the connections to each daemon, by its name."""
 
     def __init__(self) -> None:
-        self.recorded: dict[str, list[Pages]] = {name: [] for name in NAMES}
-        self._loop = asyncio.new_event_loop()
+        self.recorded: dict[str, list[Pages]] = {}
         self._ports = {name: free_port() for name in NAMES}
         self._behind = {name: free_port() for name in ("verify-inside", "dmarc-inside")}
         self._filters = {name: PassThrough(port) for name, port in self._behind.items()}
@@ -139,46 +118,14 @@ class Bench(Together):
         found = self.recorded[name][-1]
         for pages in self.recorded.values():
             pages.clear()
-        return found.connection
+        return Connection(found.events)
 
     def _start(self, starting: ExitStack) -> None:
         scratch = Path(starting.enter_context(tempfile.TemporaryDirectory(prefix="gatepost-")))
-        thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        thread.start()
-        starting.callback(thread.join, 5)
-        starting.callback(self._loop.call_soon_threadsafe, self._loop.stop)
+        recorder = starting.enter_context(Recorder())
         for name in NAMES:
-            starting.callback(self._stop, self._on_loop(self._serve(name, scratch)))
+            serving = recorder.recording(daemon(name, scratch), self._ports[name], MILTER)
+            self.recorded[name] = starting.enter_context(serving)
         for each in self._filters.values():
             starting.enter_context(each)
         starting.enter_context(self.postfix)
-
-    def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
-
-    def _stop(self, stop: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._on_loop(stop())
-
-    async def _serve(self, name: str, scratch: Path) -> Callable[[], Coroutine[Any, Any, None]]:
-        """Start a daemon and the proxy before it; gives what stops both."""
-        serving = worker(daemon(name, scratch))
-        path = scratch / name
-        await serving.start([listen(path)])
-
-        def open_pages() -> Pages:
-            pages = Pages()
-            self.recorded[name].append(pages)
-            return pages
-
-        def complain(text: str) -> None:
-            raise RuntimeError(text)
-
-        proxy = Proxy(SocketAddress("unix", path=str(path)), open_pages, complain, MILTER)
-        server = await asyncio.start_server(proxy.serve, LOOPBACK, self._ports[name])
-
-        async def stop() -> None:
-            server.close()
-            await proxy.stop()
-            await serving.stop(0)
-
-        return stop

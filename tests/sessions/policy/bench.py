@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
-import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
-from gatepost.cli.replay import running
-from gatepost.recording.proxy import Proxy
-from policy.recording.events import Connection, Event
+from policy.recording.events import Connection
 from policy.recording.language import POLICY
 from policy.recording.tap import Tap
 from tests.harness.ports import LOOPBACK, free_port
@@ -24,25 +19,10 @@ from tests.harness.waiting import wait_for
 from tests.sessions.daemons import NOW
 from tests.sessions.mails import BERT, mail
 from tests.sessions.policy.daemons import NAMES, daemon
-
-T = TypeVar("T")
+from tests.sessions.recorder import Recorder
 
 LOGIN = ("anna@example.nl", "secret")
 _AFTER = "permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination"
-
-
-class Pages:
-    """One connection while it is recorded."""
-
-    def __init__(self) -> None:
-        self.connection = Connection()
-        self.closed = False
-
-    def write(self, events: list[Event]) -> None:
-        self.connection.events += events
-
-    def close(self) -> None:
-        self.closed = True
 
 
 class Bench(Together):
@@ -54,8 +34,7 @@ class Bench(Together):
 
     def __init__(self) -> None:
         self.now = NOW
-        self._recorded: list[Pages] = []
-        self._loop = asyncio.new_event_loop()
+        self._recorder = Recorder()
         self._ports = {name: free_port() for name in NAMES}
         self.postfix = Postfix(
             self._services(),
@@ -85,40 +64,14 @@ class Bench(Together):
     def recording(self, name: str) -> Iterator[list[Connection]]:
         """Run the service *name*, which remembers nothing; gives the connections that it has had meanwhile."""
         self.now = NOW
-        self._recorded.clear()
         found: list[Connection] = []
-        with tempfile.TemporaryDirectory(prefix="gatepost-") as scratch:
-            stop = self._on_loop(self._serve(name, Path(scratch)))
-            try:
-                yield found
-                wait_for(
-                    lambda: all(pages.closed for pages in self._recorded), f"the end of {name}'s sessions"
-                )
-            finally:
-                self._on_loop(stop())
-        found += [pages.connection for pages in self._recorded]
-
-    async def _serve(self, name: str, scratch: Path) -> Callable[[], Coroutine[Any, Any, None]]:
-        service = running(daemon(name, scratch, lambda: self.now))
-        address = await service.__aenter__()
-
-        def open_pages() -> Pages:
-            self._recorded.append(Pages())
-            return self._recorded[-1]
-
-        def complain(text: str) -> None:
-            raise RuntimeError(text)
-
         language = POLICY._replace(ear=partial(Tap, lambda: self.now))
-        proxy = Proxy(address, open_pages, complain, language)
-        server = await asyncio.start_server(proxy.serve, LOOPBACK, self._ports[name])
-
-        async def stop() -> None:
-            server.close()
-            await proxy.stop()
-            await service.__aexit__(None, None, None)
-
-        return stop
+        with tempfile.TemporaryDirectory(prefix="gatepost-") as scratch:
+            service = daemon(name, Path(scratch), lambda: self.now)
+            with self._recorder.recording(service, self._ports[name], language) as recorded:
+                yield found
+                wait_for(lambda: all(pages.closed for pages in recorded), f"the end of {name}'s sessions")
+        found += [Connection(pages.events) for pages in recorded]
 
     @contextmanager
     def connect(
@@ -171,11 +124,5 @@ class Bench(Together):
         return told
 
     def _start(self, starting: ExitStack) -> None:
-        thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        thread.start()
-        starting.callback(thread.join, 5)
-        starting.callback(self._loop.call_soon_threadsafe, self._loop.stop)
+        starting.enter_context(self._recorder)
         starting.enter_context(self.postfix)
-
-    def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)

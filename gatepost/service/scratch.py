@@ -8,7 +8,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gatepost.service.daemon import ServiceError
@@ -20,10 +20,12 @@ def directory(daemon: str, environment: Mapping[str, str], owner: Identity | Non
     """An empty directory for *daemon*, open to its own user alone, and gone afterwards. Raises ServiceError.
 
     It lies in systemd's RUNTIME_DIRECTORY, or else among the temporary files.
-    What an earlier run left, because it was killed, is cleared away first.
+    What an earlier run left, because it was killed, is cleared away first; and
+    in the end, should its last worker have lived on until now.
     """
     runtime = environment.get("RUNTIME_DIRECTORY", "").split(":")[0]
     user = owner.uid if owner is not None and os.geteuid() == 0 else os.geteuid()
+    prefix = f"gatepost-{daemon}-"
     lock = -1
     try:
         if runtime:
@@ -31,8 +33,8 @@ def directory(daemon: str, environment: Mapping[str, str], owner: Identity | Non
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir(mode=0o700)
         else:
-            _sweep(f"gatepost-{daemon}-", {user, os.geteuid()})
-            path, lock = _make_locked(f"gatepost-{daemon}-")
+            _sweep(prefix, {user, os.geteuid()})
+            path, lock = _make_locked(prefix)
         path.chmod(0o700)  # whatever the umask
         if user != os.geteuid() and owner is not None:
             os.chown(path, owner.uid, owner.gid, follow_symlinks=False)
@@ -43,6 +45,9 @@ def directory(daemon: str, environment: Mapping[str, str], owner: Identity | Non
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)  # as far as we still may
+        if not runtime:
+            with suppress(OSError):
+                _sweep(prefix, {user})
         if lock >= 0:
             os.close(lock)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import selectors
@@ -250,6 +251,17 @@ def test_scratch_directories_of_the_dead_are_swept(tmp_path: Path, monkeypatch: 
     assert {entry.name for entry in tmp_path.iterdir()} == kept
 
 
+def locked(directory: Path) -> bool:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def test_a_scratch_directory_is_kept_while_a_worker_lives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,13 +282,11 @@ def test_a_scratch_directory_is_kept_while_a_worker_lives(
     assert os.waitstatus_to_exitcode(os.waitpid(supervisor, 0)[1]) == -signal.SIGKILL
     [left] = tmp_path.iterdir()
 
-    def swept() -> bool:
-        with scratch.directory("x", {}, None):
-            return not left.exists()
-
-    assert not swept()
-    os.close(writer)
-    wait_for(swept)
+    with scratch.directory("x", {}, None):
+        assert left.exists()
+        os.close(writer)
+        wait_for(lambda: not locked(left))
+    assert not left.exists()  # the worker ended in the meantime
 
 
 def test_no_signal_is_lost_in_a_storm() -> None:

@@ -19,6 +19,7 @@ from bench.milter_load import Dialogues
 from bench.policy_load import NUMBER, Questions, template
 from milters import mfdef
 from tests.harness.milter_client import ALL_STEPS
+from tests.harness.waiting import wait_for
 
 PLAIN = [mails.plain("sender.example", number) for number in range(4)]
 EVERY_STEP_ANSWERED = 0
@@ -105,6 +106,7 @@ def test_what_is_answered_is_waited_for(tmp_path: Path) -> None:
             "connect", "helo", "mail", "rcpt", "data", *["header"] * len(PLAIN[0].headers), "eoh", "body", "eom",
         ]  # fmt: skip
         assert all(exchange.answered for exchange in dialogues.messages[0])
+        wait_for(lambda: running.reads.count(packet(b"Q")) == 2, "the end of both connections so far")
         running.reads.clear()
         dialogues.client(0, 1)()
         # The offer, a write for each step, and QUIT.

@@ -32,7 +32,7 @@ class Leftovers:
         self._before = state(self._foreign)
         self._usual = os.environ.get("TMPDIR")
         self.directory = Path(tempfile.mkdtemp(prefix="gp-"))  # short: unix sockets lie below it
-        self.directory.chmod(0o755)  # Postfix and the daemons are other users
+        self.directory.chmod(0o1777)  # as /tmp: Postfix and the daemons are other users
         self._use(str(self.directory))
 
     def found(self, patience: float = 10.0) -> list[str]:

@@ -23,9 +23,9 @@ _OFFERS_KEPT = 16
 class Terms:
     """What all sessions of a worker have in common. ``clock`` gives seconds, from any starting point.
 
-    What is the same for all of them is found out once: which macros the daemon
-    reads (``macro_names``), whether it is shown recipients, header and body, and
-    what comes of an MTA's offer.
+    Nothing of it changes once it is made. What is the same for all sessions is
+    found out once: which macros the daemon reads (``macro_names``), whether it
+    is shown recipients, header and body, and what comes of an MTA's offer.
     """
 
     handler: Handler

@@ -10,7 +10,6 @@ input and output. What a peer keeps on disk by default, it keeps.
 from __future__ import annotations
 
 import base64
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,8 +24,8 @@ from bench.world import AUTHSERV_ID, World
 from tests.harness.keys import KeyPair
 from tests.harness.opendkim import OpenDkim
 from tests.harness.opendmarc import OpenDmarc
+from tests.harness.peer import Expendable
 from tests.harness.ports import LOOPBACK
-from tests.harness.process import Process
 
 OPENDKIM, DKIMPY = "OpenDKIM", "dkimpy-milter"
 OPENDMARC = "OpenDMARC"
@@ -34,21 +33,10 @@ POLICYD_SPF = "policyd-spf"
 POSTGREY = "postgrey"
 
 
-class _Peer(Process):
-    """A program in the world, ready once it listens; ended at once, for there is nothing to save."""
-
-    def __init__(self, world: World, place: Path, command: Sequence[str], endpoint: Endpoint) -> None:
-        super().__init__(world.enclosed(command), place / "log", ready=endpoint.ready)
-
-    def stop(self, timeout: float = 0.0) -> int | None:
-        if self.status is None:
-            self.signal(signal.SIGKILL)
-        return super().stop(timeout)
-
-
 @contextmanager
 def _peer(world: World, place: Path, command: Sequence[str], endpoint: Endpoint) -> Iterator[Running]:
-    with _Peer(world, place, command, endpoint) as process:
+    """A program in the world, ready once it listens."""
+    with Expendable(world.enclosed(command), place / "log", ready=endpoint.ready) as process:
         yield Running(endpoint, [process.pid])
 
 

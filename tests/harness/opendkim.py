@@ -15,19 +15,15 @@ What building it showed, on OpenDKIM 2.11 of Debian 12:
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.harness.keys import KeyPair
-from tests.harness.ports import LOOPBACK, free_port, listening
-from tests.harness.process import Process
-
-# An address that no client ever has: with it as the only internal host, everyone is external.
-_NOBODY = "192.0.2.255"
+from tests.harness.peer import NOBODY, Peer
+from tests.harness.ports import LOOPBACK
 
 
-class OpenDkim(Process):
+class OpenDkim(Peer):
     """A running OpenDKIM on a free port, as a context manager.
 
     With *keys* it signs, for the clients in *internal* (addresses and
@@ -47,13 +43,8 @@ class OpenDkim(Process):
         options: Mapping[str, str] | None = None,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
-        self.milter = f"inet:{LOOPBACK}:{self.port}"
         mode = ("s" if keys else "") + ("v" if records is not None else "")
         settings = {
-            "Socket": f"inet:{self.port}@{LOOPBACK}",
-            "Background": "no",
-            "Syslog": "no",
             "LogWhy": "yes",
             "Mode": mode,
             "Canonicalization": canonicalization,
@@ -64,7 +55,7 @@ class OpenDkim(Process):
             "RequireSafeKeys": "no",
         }
         hosts = directory / "internal"
-        hosts.write_text("".join(f"{host}\n" for host in (internal if keys else [_NOBODY])))
+        hosts.write_text("".join(f"{host}\n" for host in (internal if keys else [NOBODY])))
         settings["InternalHosts"] = str(hosts)
         if keys:
             settings |= _tables(directory, keys)
@@ -72,20 +63,7 @@ class OpenDkim(Process):
             published = directory / "public"
             published.write_text("".join(f"{name} {text}\n" for name, text in records.items()))
             settings["TestPublicKeys"] = str(published)
-        configuration = directory / "opendkim.conf"
-        lines = settings | dict(options or {})
-        configuration.write_text("".join(f"{name} {value}\n" for name, value in lines.items()))
-        super().__init__(
-            ["opendkim", "-f", "-x", str(configuration)],
-            directory / "log",
-            ready=lambda: listening(self.port),
-        )
-
-    def stop(self, timeout: float = 0.0) -> int | None:
-        """End it at once: libmilter would take five seconds over a SIGTERM, and there is nothing to save."""
-        if self.status is None:
-            self.signal(signal.SIGKILL)
-        return super().stop(timeout)
+        super().__init__("opendkim", directory, settings | dict(options or {}))
 
 
 def _tables(directory: Path, keys: Sequence[KeyPair]) -> dict[str, str]:

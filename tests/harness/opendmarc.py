@@ -11,20 +11,15 @@ What building it showed, on OpenDMARC 1.4.2 of Debian 12:
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.harness.ports import LOOPBACK, free_port, listening
-from tests.harness.process import Process
-
-# An address that no client ever has: with it as the only ignored host, nobody is ignored.
-_NOBODY = "192.0.2.255"
+from tests.harness.peer import NOBODY, Peer
 
 SUFFIXES = Path("/usr/share/publicsuffix/public_suffix_list.dat")
 
 
-class OpenDmarc(Process):
+class OpenDmarc(Peer):
     """A running OpenDMARC on a free port, as a context manager.
 
     *records* are the TXT records that it sees, by name; without them it asks the
@@ -41,14 +36,9 @@ class OpenDmarc(Process):
         options: Mapping[str, str] | None = None,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
-        self.milter = f"inet:{LOOPBACK}:{self.port}"
         hosts = directory / "ignored"
-        hosts.write_text(f"{_NOBODY}\n")
+        hosts.write_text(f"{NOBODY}\n")
         settings = {
-            "Socket": f"inet:{self.port}@{LOOPBACK}",
-            "Background": "no",
-            "Syslog": "no",
             "AuthservID": authserv_id,
             "TrustedAuthservIDs": authserv_id,
             "IgnoreHosts": str(hosts),
@@ -62,17 +52,4 @@ class OpenDmarc(Process):
             data = directory / "dns"
             data.write_text("".join(f"{name} {text}\n" for name, text in records.items()))
             settings["TestDNSData"] = str(data)
-        configuration = directory / "opendmarc.conf"
-        lines = settings | dict(options or {})
-        configuration.write_text("".join(f"{name} {value}\n" for name, value in lines.items()))
-        super().__init__(
-            ["opendmarc", "-f", "-c", str(configuration)],
-            directory / "log",
-            ready=lambda: listening(self.port),
-        )
-
-    def stop(self, timeout: float = 0.0) -> int | None:
-        """End it at once: libmilter would take five seconds over a SIGTERM, and there is nothing to save."""
-        if self.status is None:
-            self.signal(signal.SIGKILL)
-        return super().stop(timeout)
+        super().__init__("opendmarc", directory, settings | dict(options or {}))

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.harness.opendmarc import SUFFIXES
+from tests.harness.peer import Peer
 from tests.harness.ports import LOOPBACK, listening
 from tests.harness.process import Process
 from tests.pipeline.machine import HOSTNAME, rewrite
 from tests.pipeline.servers.gatepost import ETC, SIGNED
-from tests.pipeline.servers.peers import Peer
 
 SPF = Path("/var/spool/postfix/private/gatepost-spf")
 """Where Postfix looks for SPF, whoever is there."""
@@ -42,10 +42,10 @@ def replaced(directory: Path) -> Sequence[Process]:
     sign = {"Mode": "s", "Canonicalization": "relaxed/relaxed", "OversignHeaders": "From", **_tables(place)}
     hosts = {"InternalHosts": str(local), "AuthservID": HOSTNAME, "Nameservers": LOOPBACK}
     return [
-        Peer("opendkim", place, 8891, hosts | verify),
-        Peer("opendkim", place, 8892, hosts | sign),
-        Peer("opendmarc", place, 8893, _dmarc(place, local) | {"RejectFailures": "yes"}),
-        Peer("opendmarc", place, 8894, _dmarc(place, local) | {"RejectFailures": "no"}),
+        Peer("opendkim", place, hosts | verify, 8891),
+        Peer("opendkim", place, hosts | sign, 8892),
+        Peer("opendmarc", place, _dmarc(place, local) | {"RejectFailures": "yes"}, 8893),
+        Peer("opendmarc", place, _dmarc(place, local) | {"RejectFailures": "no"}, 8894),
         _policyd_spf(place),
         _postgrey(place),
     ]

@@ -125,10 +125,11 @@ class Session:
         self.command(f"AUTH PLAIN {response}", need=True)
 
     def envelope(self, sender: str, recipients: Sequence[str], *parameters: str) -> None:
-        """MAIL and RCPT, each answered before the next."""
+        """MAIL and RCPT, each answered before the next. As an MTA does, it names all recipients in any case."""
         self.command(" ".join((f"MAIL FROM:<{sender}>", *parameters)), need=True)
-        for recipient in recipients:
-            self.command(f"RCPT TO:<{recipient}>", need=True)
+        for reply in [self.command(f"RCPT TO:<{recipient}>") for recipient in recipients]:
+            if not reply.positive:
+                raise RefusedError("RCPT", reply)
 
     def message(self, octets: bytes) -> Reply:
         """DATA, the message (CRLF line ends, dots are stuffed here) and the final dot; the last reply."""

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from functools import cache
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs" / "conformance.md").read_text()
+from tests.unit.docs.definitions import definitions
+from tests.unit.docs.pages import DOCS
+
+PAGE = (DOCS / "conformance.md").read_text()
 ROWS = re.findall(r"(?m)^\| ([^|]+) \| [^|]+ \| `([^`|]+)` \| `([^`|]+)` \|$", PAGE)
-
-
-@cache
-def names(path: str) -> set[str]:
-    """What is defined in a file, at any depth."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse((ROOT / path).read_text())):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            found.add(node.name)
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            found.add(node.target.id)
-        elif isinstance(node, ast.Assign):
-            found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
-    return found
 
 
 def test_every_row_is_read() -> None:
@@ -39,11 +24,11 @@ def test_every_row_is_read() -> None:
 def test_the_place_and_the_test_exist(clause: str, place: str, test: str) -> None:
     file, _, name = place.partition(":")
     assert file.startswith(("gatepost/", "milters/", "policy/"))
-    assert name in names(file), place
+    assert name in definitions(file), place
     file, _, name = test.partition(":")
     assert file.startswith("tests/")
     assert name.startswith("test_")
-    assert name in names(file), test
+    assert name in definitions(file), test
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from functools import cache
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs" / "threat-model.md").read_text()
+from tests.unit.docs.definitions import definitions
+from tests.unit.docs.pages import DOCS
+
+PAGE = (DOCS / "threat-model.md").read_text()
 _TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 ROWS = [
@@ -19,19 +18,13 @@ ROWS = [
 ]
 
 
-@cache
-def functions(file: str) -> set[str]:
-    tree = ast.parse((ROOT / file).read_text())
-    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-
-
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
 def test_a_threat_has_a_measure_and_tests_that_exist(row: list[str]) -> None:
     threat, measure, tests = row
     assert threat
     assert measure
     for file, name in _TEST.findall(tests):
-        assert name in functions(file)
+        assert name in definitions(file)
     assert _TEST.sub("", tests).strip(" `|") == ""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gatepost.message import HeaderField
+from tests.harness.mail import parse
 
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 
@@ -33,13 +34,7 @@ class Delivery:
     @property
     def fields(self) -> list[HeaderField]:
         """The header fields from the top, folds as a bare LF."""
-        header = self.octets.partition(b"\r\n\r\n")[0]
-        fields = []
-        for line in re.split(rb"\r\n(?![ \t])", header):
-            name, colon, value = line.partition(b":")
-            if colon:
-                fields.append(HeaderField(name, value.replace(b"\r\n", b"\n")))
-        return fields
+        return parse(self.octets)[0]
 
     def values(self, name: str) -> list[str]:
         """The values of all fields called *name*, unfolded and stripped, topmost first."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.fault_table import shows
 from tests.e2e.greylist_site import DELAY, NEWCOMER, Host
 from tests.e2e.mx import Mx
 from tests.e2e.support import FRIEND, RESULTS, message
@@ -19,6 +18,7 @@ from tests.harness.dns_server import DnsServer
 from tests.harness.keys import passes, rsa_key
 from tests.harness.postfix import Postfix, Smtpd
 from tests.harness.smtp import STRANGER, Session
+from tests.unit.docs.fault_table import shows
 
 HOURS = 5 * 3600.0
 

@@ -18,7 +18,6 @@ import psutil
 import pytest
 
 from milters import mfdef
-from tests.e2e.fault_table import shows
 from tests.e2e.mx import Mx
 from tests.e2e.support import FRIEND, Traffic, message, zone_of
 from tests.harness.dns_server import DnsServer
@@ -28,6 +27,7 @@ from tests.harness.milter_client import Mail, MilterClient, offer, packet
 from tests.harness.ports import LOOPBACK, free_port
 from tests.harness.smtp import STRANGER, RefusedError, Session, stuffed
 from tests.harness.waiting import wait_for
+from tests.unit.docs.fault_table import shows
 
 TROUBLE = ("SERVFAIL", "REFUSED", "TIMEOUT", "GARBAGE", "NOISE", "CUT_TCP")
 MESSAGE_TIMEOUT = 1.5

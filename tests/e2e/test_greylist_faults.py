@@ -12,13 +12,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.fault_table import shows
 from tests.e2e.greylist_site import GREYLISTED, Host, Strangers
 from tests.e2e.support import Traffic, nothing_lost
 from tests.harness.disk import Disk
 from tests.harness.redis_server import RedisServer
 from tests.harness.smtp import RefusedError
 from tests.harness.waiting import wait_for
+from tests.unit.docs.fault_table import shows
 
 NEVER_BY_NETWORK = {"auto_allow": 0}
 """Everybody here comes from one network: without this all would pass after some deliveries."""

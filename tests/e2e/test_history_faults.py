@@ -6,7 +6,6 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
-from tests.e2e.fault_table import shows
 from tests.e2e.support import FRIEND, message
 from tests.harness.daemon import Installation
 from tests.harness.dns_server import DnsServer
@@ -14,6 +13,7 @@ from tests.harness.mail import parse
 from tests.harness.milter_client import Mail, MilterClient
 from tests.harness.ports import LOOPBACK
 from tests.harness.waiting import wait_for
+from tests.unit.docs.fault_table import shows
 
 DAEMON = "dmarc-enforce"
 ZONE = {

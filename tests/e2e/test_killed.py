@@ -8,11 +8,11 @@ from pathlib import Path
 
 import psutil
 
-from tests.e2e.fault_table import shows
 from tests.e2e.mx import Mx, holding
 from tests.e2e.support import Traffic, message, zone_of
 from tests.harness.keys import rsa_key
 from tests.harness.waiting import wait_for
+from tests.unit.docs.fault_table import shows
 
 
 def test_all_workers_at_once(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from milters.server import IDLE_GRACE
-from tests.e2e.fault_table import shows
 from tests.e2e.mx import DAEMON, Mx, activate, holding
 from tests.e2e.support import FRIEND, RESULTS, Traffic, message, nothing_lost, zone_of
 from tests.harness.daemon import Daemon, Installation
@@ -23,6 +22,7 @@ from tests.harness.ports import LOOPBACK
 from tests.harness.postfix import Postfix, Smtpd
 from tests.harness.smtp import STRANGER, RefusedError, Reply, Session, deliver
 from tests.harness.waiting import wait_for
+from tests.unit.docs.fault_table import shows
 
 
 def test_a_worker_killed_while_idle_is_not_missed(tmp_path: Path) -> None:

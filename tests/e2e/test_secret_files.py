@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.fault_table import shows
 from tests.e2e.mx import Mx
 from tests.e2e.support import FRIEND, key_entries, message
 from tests.harness.daemon import Installation
@@ -18,6 +17,7 @@ from tests.harness.milter_client import Mail, MilterClient
 from tests.harness.ports import LOOPBACK
 from tests.harness.postfix import Postfix, Smtpd
 from tests.harness.smtp import deliver
+from tests.unit.docs.fault_table import shows
 
 REFUSED = "not reloaded: the old configuration stays in force"
 

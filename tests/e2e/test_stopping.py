@@ -13,7 +13,6 @@ import pytest
 
 from gatepost.service.descriptors import raise_limit
 from milters.server import IDLE_GRACE
-from tests.e2e.fault_table import shows
 from tests.e2e.mx import DAEMON, Mx
 from tests.e2e.support import FRIEND, Traffic, message, nothing_lost, zone_of
 from tests.e2e.test_lifecycle import restarting
@@ -23,6 +22,7 @@ from tests.harness.milter_client import Mail, MilterClient
 from tests.harness.ports import LOOPBACK
 from tests.harness.smtp import STRANGER, Reply, Session, deliver
 from tests.harness.waiting import wait_for
+from tests.unit.docs.fault_table import shows
 
 
 def opened(port: int, daemon: Daemon) -> Session:

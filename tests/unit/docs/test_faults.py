@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.fault_table import PAGE, rows
+from tests.unit.docs.fault_table import PAGE, rows
 
 ROOT = PAGE.parents[1]
 ROWS = rows(PAGE.read_text())
@@ -48,7 +48,7 @@ def test_no_test_shows_what_the_page_does_not_tell() -> None:
     shown = {
         fault
         for file in (ROOT / "tests" / "e2e").glob("test_*.py")
-        if "from tests.e2e.fault_table import shows" in file.read_text()
+        if "from tests.unit.docs.fault_table import shows" in file.read_text()
         for function in functions(file).values()
         for fault in shown_by(function)
     }

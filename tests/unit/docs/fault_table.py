@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
+from tests.unit.docs.pages import DOCS
+
+PAGE = DOCS / "faults.md"
 
 _QUOTED = re.compile(r"`([^`]+)`")
 _ELLIPSIS = "…"

@@ -65,8 +65,8 @@ def _do(*command: str) -> None:
 
 
 def _mounts() -> None:
-    _do("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
-    _do("mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", "/tmp")
+    _empty(Path("/run"), 0o755)
+    _empty(Path("/tmp"), 0o1777)
     for name in ("etc", "var"):
         upper, work = _STORE / name, _STORE / f"{name}.work"
         upper.mkdir(parents=True)
@@ -76,6 +76,20 @@ def _mounts() -> None:
     for path, (owner, mode) in _EMPTY.items():
         _do("mount", "-t", "tmpfs", "-o", f"mode={mode:o}", "tmpfs", path)
         shutil.chown(path, owner, owner)
+
+
+def _empty(path: Path, mode: int) -> None:
+    """Make *path* empty, but for this checkout, if it lies below."""
+    checkout = os.open(_ROOT, os.O_PATH)
+    try:
+        _do("mount", "-t", "tmpfs", "-o", f"mode={mode:o}", "tmpfs", str(path))
+        if _ROOT.is_relative_to(path):
+            _ROOT.mkdir(parents=True)
+            hidden = f"/proc/self/fd/{checkout}"
+            command = ("mount", "--no-canonicalize", "--bind", hidden, str(_ROOT))
+            subprocess.run(command, check=True, pass_fds=(checkout,))
+    finally:
+        os.close(checkout)
 
 
 def _network() -> None:

@@ -24,7 +24,17 @@ from gatepost.suffixes import organizational_domain_by_list, public_suffix_test
 from milters.dmarc import DmarcHandler, Tools
 from milters.handler import Verdict
 from tests.harness.mail import parse
-from tests.unit.daemons.support import ID, NOW, SEALER, STRANGER, LogFile, common, inserted, networks
+from tests.unit.daemons.support import (
+    ID,
+    NOW,
+    OURSELVES,
+    SEALER,
+    STRANGER,
+    LogFile,
+    common,
+    inserted,
+    networks,
+)
 from tests.unit.dkim.support import MESSAGE, craft, record, rsa_key
 from tests.unit.dmarc.support import Zone, answer
 
@@ -137,3 +147,20 @@ def sealed_spf(
 
 PASSED = [("mailfrom", "pass", "anna@example.nl")]
 FAILED = [("mailfrom", "fail", "anna@example.nl")]
+
+ANNA: dict[str, Any] = {"mail_from": b"anna@example.nl"}
+ELSEWHERE: dict[str, Any] = {"mail_from": b"x@list.example"}
+INSIDE: dict[str, Any] = {**ANNA, "client_address": OURSELVES, "helo": b"localhost"}
+FROM = b"From: Anna <anna@example.nl>"
+"""The From field of MESSAGE."""
+DKIM_PASS = "dkim=pass header.d=example.nl header.s=mail"
+LIST = b"List-Id: <l.list.example>\nList-Post: <mailto:l@list.example>\n"
+
+
+def result(verdict: Verdict) -> str:
+    """The DMARC result that was written."""
+    return told(verdict).partition("dmarc=")[2].split()[0]
+
+
+def action(verdict: Verdict) -> str:
+    return verdict.disposition.value

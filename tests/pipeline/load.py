@@ -199,9 +199,8 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     if options.docs:
         told = {name: text for name, text in description().items() if name in _TOLD}
-        circumstances = (
-            f"Medians of {options.rounds} turns each; the load average was {busy:.1f} before the first."
-        )
+        rounds = "One turn each" if options.rounds == 1 else f"Medians of {options.rounds} turns each"
+        circumstances = f"{rounds}; the load average was {busy:.1f} before the first."
         figures = [f"{measured(told)} {circumstances}", "", *table(done), ""]
         PAGE.write_text(put(PAGE.read_text(), "\n".join(figures)))
     return 0

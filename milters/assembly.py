@@ -105,6 +105,9 @@ class _Worker:
     async def start(self, sockets: Sequence[socket]) -> None:
         await self.engine.start(sockets)
 
+    def close(self) -> None:
+        self.engine.close()
+
     async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
         await self.engine.stop(grace, hurry)
         if self.served.history is not None:

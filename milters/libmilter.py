@@ -101,6 +101,7 @@ class LibmilterWorker:
         self._ended = asyncio.Event()
         self._descriptor = -1
         self._family = socket.AF_UNIX
+        self._unreachable: socket.socket | None = None
         self.sessions: set[CallbackSession] = set()
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
@@ -128,8 +129,15 @@ class LibmilterWorker:
         self._thread = threading.Thread(target=self._main, args=(milter,), name="libmilter", daemon=True)
         self._thread.start()
 
+    def close(self) -> None:
+        """Accept no more: libmilter is given a socket that nobody reaches."""
+        if self._unreachable is None:
+            self._unreachable = self._unreachable_listener()
+            os.dup2(self._unreachable.fileno(), self._descriptor, inheritable=False)
+            self._wake()  # libmilter's listener sleeps at the old door for up to five seconds
+
     async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
-        """Accept no more, let messages under way end within *grace* seconds, and end libmilter.
+        """Close, let messages under way end within *grace* seconds, and end libmilter.
 
         A session between two messages is left once it has been silent for a
         moment; with *hurry*, only from when that is set, or from half of *grace* on.
@@ -137,9 +145,8 @@ class LibmilterWorker:
         import milter
 
         assert self._loop is not None
-        unreachable = self._unreachable_listener()
-        os.dup2(unreachable.fileno(), self._descriptor, inheritable=False)
-        self._wake()  # libmilter's listener sleeps at the old door for up to five seconds
+        self.close()
+        assert self._unreachable is not None
         now = self._loop.time()
         deadline, patience = now + grace, now + grace / 2
         moment = min(self._idle_grace, grace)
@@ -162,7 +169,7 @@ class LibmilterWorker:
             except TimeoutError:
                 pass
         await stopping
-        unreachable.close()
+        self._unreachable.close()
         for session in list(self.sessions):
             session.gone()
 

@@ -81,15 +81,8 @@ class Acceptor(ABC):
         self._accept_more()
         self._watch = asyncio.get_running_loop().call_later(self._watch_interval, self._look_around)
 
-    async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
-        """Accept no more, let what is under way end within *grace* seconds, and close everything.
-
-        An MTA keeps its connections open, so one on which nothing is under way
-        is closed once it has been silent for a moment. With *hurry*, that begins
-        when it is set, or when half of *grace* is over: what comes last needs time
-        too. The listening sockets are closed here, not shut down: other processes
-        may share them.
-        """
+    def close(self) -> None:
+        """Accept no more. The listening sockets are closed, not shut down: other processes may share them."""
         self._stopping = True
         self._accept_no_more()
         if self._seat is not None:
@@ -99,6 +92,16 @@ class Acceptor(ABC):
         for sock in self._sockets:
             sock.close()
         self._sockets.clear()
+
+    async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
+        """Close, let what is under way end within *grace* seconds, and close all connections.
+
+        An MTA keeps its connections open, so one on which nothing is under way
+        is closed once it has been silent for a moment. With *hurry*, that begins
+        when it is set, or when half of *grace* is over: what comes last needs time
+        too.
+        """
+        self.close()
         if self._opening:
             await asyncio.wait(self._opening)
         await self._see_off(grace, hurry)

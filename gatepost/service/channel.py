@@ -2,7 +2,8 @@
 
 The worker says that it is ready, and from then on once a heartbeat that its
 event loop turns, with what it uses. The supervisor says when to stop, and
-whether others serve already. Each notices by the closed end that the other is
+whether others serve already; the worker says when it has closed: what connects
+from then on comes to others. Each notices by the closed end that the other is
 gone.
 """
 
@@ -15,6 +16,7 @@ import struct
 from typing import NamedTuple
 
 READY = b"R"
+CLOSED = b"C"
 RETIRE = b"T"
 DRAIN = b"D"
 QUIT = b"Q"

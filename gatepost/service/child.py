@@ -108,6 +108,8 @@ async def _live(daemon: Daemon, post: Post, log: Logger) -> None:
     await worker.start(post.sockets)
     channel.send(post.channel, channel.READY)
     await orders.leave.wait()
+    worker.close()
+    channel.send(post.channel, channel.CLOSED)
 
     grace = 0.0 if orders.quit.is_set() else post.drain_timeout
     stopping = asyncio.ensure_future(worker.stop(grace, orders.hurry))

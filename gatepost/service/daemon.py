@@ -22,7 +22,7 @@ class ServiceError(Exception):
 class Worker(Protocol):
     """The serving side of a daemon, alive in one process.
 
-    Both methods run on the process's event loop. The sockets belong to all
+    All methods run on the process's event loop. The sockets belong to all
     workers together: closing one's own descriptor is fine, ``shutdown`` and
     removing a unix socket's file are not.
     """
@@ -30,8 +30,11 @@ class Worker(Protocol):
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Accept connections on *sockets* (bound, listening, non-blocking) from now on."""
 
+    def close(self) -> None:
+        """Accept no more, from now on. Connections that are open go on until :meth:`stop`."""
+
     async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
-        """Accept no more, finish what is in flight within *grace* seconds, and cut what is left.
+        """Close, finish what is in flight within *grace* seconds, and cut what is left.
 
         While *hurry* is not set, others serve and nobody waits for the end: a
         connection on which something may still come need not be closed.

@@ -195,6 +195,8 @@ class Fleet:
                 worker.ready = True
                 if generation.ready:
                     self._owner.serves(generation)
+            elif message == channel.CLOSED:
+                worker.closed = True
         if message == b"":
             # It has ended, or is about to; waitpid tells the rest. Listening on would spin.
             self._unlisten(worker)

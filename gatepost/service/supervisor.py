@@ -7,6 +7,8 @@ able to fork at any time.
 A *generation* is the workers of one state of the configuration. A reload
 starts a new one on the same sockets, and only when all its workers serve is
 the old one told to retire: a new configuration that does not work costs nothing.
+The reload is done when the old one accepts no more: what connects after that
+meets the new configuration.
 """
 
 from __future__ import annotations
@@ -68,6 +70,7 @@ class Supervisor:
         self._phase: Phase = "starting"
         self._exit = 0
         self._next: Generation | None = None
+        self._former: Generation | None = None
         self._reload_wanted = ""
         self._timetable = Timetable()
 
@@ -138,7 +141,7 @@ class Supervisor:
     # What the fleet tells
 
     def serves(self, generation: Generation) -> None:
-        """All workers of *generation* serve: the service is ready, or a reload is done."""
+        """All workers of *generation* serve: the service is ready, or the old ones may go."""
         if generation is self._next and self._phase == "running":
             self._switch(generation)
         elif self._phase == "starting":
@@ -210,13 +213,17 @@ class Supervisor:
 
     def _switch(self, generation: Generation) -> None:
         """The new generation serves: it is the current one now, and the old one may go."""
-        old, self._current, self._next = self._current, generation, None
+        self._former, self._current, self._next = self._current, generation, None
         self._log.adjust(generation.config.log.level, generation.config.log.format)
         self._held.listeners.keep_only(generation.listeners)
+        self._fleet.retire(self._former)
+
+    def _reloaded(self) -> None:
+        """Nobody of the old generation accepts any more: nothing new meets the old configuration."""
+        self._former = None
         self._tally.reloaded_now()
-        self._fleet.retire(old)
-        self._log.event("info", "reloaded", workers=len(generation.workers))
-        self._notifier.ready(generation.summary)
+        self._log.event("info", "reloaded", workers=len(self._current.workers))
+        self._notifier.ready(self._current.summary)
 
     def _abandon(self, generation: Generation) -> None:
         """The new generation does not work: back to the old one."""
@@ -285,8 +292,11 @@ class Supervisor:
 
     def _do_what_is_due(self) -> None:
         self._fleet.repopulate()
-        if self._reload_wanted and self._phase == "running" and self._next is None:
-            self._reload(self._reload_wanted)
+        if self._phase == "running":
+            if self._former is not None and self._former.closed:
+                self._reloaded()
+            if self._reload_wanted and self._next is None and self._former is None:
+                self._reload(self._reload_wanted)
         self._timetable.do_what_is_due()
 
     def _look_after_all(self) -> None:

@@ -35,8 +35,8 @@ class Closable(Protocol):
 class WorkerProcess:
     """One forked worker. Times are the supervisor's clock, in seconds.
 
-    ``seen`` is when it last said something; ``deadline`` is when it is killed
-    unless it has ended by itself.
+    ``seen`` is when it last said something; ``closed`` is whether it accepts no
+    more; ``deadline`` is when it is killed unless it has ended by itself.
     """
 
     pid: int
@@ -45,6 +45,7 @@ class WorkerProcess:
     started: float
     seen: float
     ready: bool = False
+    closed: bool = False
     draining: bool = False
     deadline: float | None = None
     usage: Usage = NO_USAGE
@@ -79,6 +80,11 @@ class Generation:
     def ready(self) -> bool:
         """Whether all its workers serve."""
         return len(self.workers) == self.settings.workers and all(worker.ready for worker in self.workers)
+
+    @property
+    def closed(self) -> bool:
+        """Whether none of its workers accepts a connection any more."""
+        return all(worker.closed for worker in self.workers)
 
     @property
     def summary(self) -> str:

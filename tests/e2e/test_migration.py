@@ -126,7 +126,7 @@ def test_a_key_that_is_added_to_the_tables_signs_without_a_restart(move: Move, t
     directory = move.gatepost.file.parent.parent
     with (directory / "SigningTable").open("a") as table:
         table.write("*@example.net 2026._domainkey.example.com\n")
-    daemon.replace()
+    daemon.reload()
     deliver(move.postfix.port("dkim-sign"), message("new@example.net", FRIEND), ANNA, ["added@example.org"])
     [sent] = move.postfix.wait_for_delivery("added@example.org")
     assert passes(sent.octets, move.records) == [True]

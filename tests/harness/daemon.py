@@ -115,13 +115,6 @@ class Daemon:
         self.process.signal(signal.SIGHUP)
         wait_for(lambda: self.told.count("READY=1") > before, f"reload of {self.name}", timeout)
 
-    def replace(self) -> None:
-        """Reload, and wait until the old workers, which took connections for a moment longer, have left."""
-        done = "the old workers are done"
-        before = self.log().count(done)
-        self.reload()
-        wait_for(lambda: self.log().count(done) > before, f"the end of {self.name}'s old workers")
-
     def log(self) -> str:
         """All that it has written to standard error."""
         return self.process.output()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -66,9 +67,12 @@ class EchoWorker:
             else:
                 self._servers.append(await asyncio.start_server(self._serve, sock=listening))
 
-    async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
+    def close(self) -> None:
         for server in self._servers:
             server.close()
+
+    async def stop(self, grace: float, hurry: asyncio.Event | None = None) -> None:
+        self.close()
         if self._greeting == "stays" and hurry is not None:
             await hurry.wait()
         if self._busy:
@@ -293,6 +297,10 @@ class Service:
 
         wait_for(more)
         return pids
+
+    def pids(self) -> set[int]:
+        """The pids of all workers there are, old ones included."""
+        return {worker["pid"] for worker in json.loads(self.page("/healthz")[2])["workers"]}
 
     def page(self, path: str, accept: str = "") -> tuple[int, str, str]:
         request = Request(f"http://127.0.0.1:{self.metrics_port}{path}", headers={"Accept": accept})

@@ -180,7 +180,7 @@ def test_reload_takes_the_new_configuration(service: Make, tmp_path: Path) -> No
         running.greet("bye")
         running.kill(signal.SIGHUP)
         running.wait_log("reloaded")
-        wait_for(lambda: running.ask()[0] == "bye")
+        assert running.ask()[0] == "bye"
         go.touch()
         assert connection.receive()[0] == "hello"
     running.wait_log("old workers are done")
@@ -194,7 +194,7 @@ def test_only_a_stop_hurries_those_that_a_reload_has_retired(service: Make) -> N
     running.greet("hello")
     running.kill(signal.SIGHUP)
     running.wait_log("reloaded")
-    wait_for(lambda: running.ask()[0] == "hello")
+    assert running.ask()[0] == "hello"
     assert running.metric('gatepost_workers{daemon="echo"}') == 2
     running.kill(signal.SIGTERM)
     assert running.ended() == 0
@@ -292,10 +292,24 @@ def test_a_changed_file_reloads(service: Make) -> None:
     running = service().start()
     running.greet("changed")
     running.wait_log("reloaded")
-    wait_for(
-        lambda: running.ask()[0] == "changed"
-    )  # the old workers accept until they have read their orders
+    assert running.ask()[0] == "changed"
     assert "greeting changed" in running.log()
+
+
+def test_a_reload_is_done_when_nobody_meets_the_old_configuration(service: Make) -> None:
+    running = service(timing=replace(QUICK, watch=60)).start()
+    old = running.both()
+    held = min(old)
+    os.kill(held, signal.SIGSTOP)  # it does not hear that it may go, and would accept when it wakes
+    running.greet("bye")
+    running.kill(signal.SIGHUP)
+    wait_for(lambda: len(pids := running.pids()) == 3 and pids & old == {held}, "the new workers")
+    running.kill(signal.SIGHUP)  # waits for the first to be done
+    assert "reloaded" not in running.log()
+    assert running.metric('gatepost_config_reload_attempts_total{daemon="echo"}') == 1
+    os.kill(held, signal.SIGCONT)
+    running.wait_log("reloaded", times=2)
+    assert [running.ask()[0] for _ in range(20)] == ["bye"] * 20
 
 
 def messages(receiver: socket.socket) -> Callable[[str], str]:

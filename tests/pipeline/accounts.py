@@ -7,14 +7,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.harness.accounting.books import Books
+from tests.harness.accounting.mail import Mail
+from tests.harness.accounting.traffic import Traffic
 from tests.harness.delivery import Delivery
 from tests.harness.waiting import wait_for
 from tests.pipeline.server import Server
 from tests.pipeline.servers.dns import OUTSIDE
 from tests.pipeline.world import PEOPLE, World, bring
-from tests.soak.books import Books
-from tests.soak.mails import Mail
-from tests.soak.traffic import Traffic
 
 SETTLING = 180.0
 """Seconds within which all mail has to be decided and delivered once no more is sent."""

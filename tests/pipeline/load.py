@@ -19,6 +19,7 @@ from pathlib import Path
 
 from bench.machine import description, tree_cpu_seconds
 from bench.page import measured, put
+from tests.harness.accounting.mail import Mail
 from tests.harness.daemon import Daemon
 from tests.harness.process import Process
 from tests.harness.waiting import wait_for
@@ -28,7 +29,6 @@ from tests.pipeline.servers.amavis import one_instance
 from tests.pipeline.servers.passing import passing
 from tests.pipeline.servers.replaced import replaced
 from tests.pipeline.world import World, acquaint
-from tests.soak.mails import Mail
 
 PAGE = Path(__file__).parents[2] / "docs" / "pipeline.md"
 

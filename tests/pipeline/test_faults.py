@@ -11,11 +11,11 @@ import pytest
 from tests.harness.daemon import Daemon
 from tests.harness.process import Process
 from tests.harness.smtp import RefusedError
+from tests.harness.trouble import trouble
 from tests.harness.waiting import wait_for
 from tests.pipeline.accounts import Accounts
 from tests.pipeline.server import LAYOUTS, Server
 from tests.pipeline.world import SPOOFED, World, acquaint, bring
-from tests.soak.run import TROUBLE
 
 RATES = {"A": 2.0, "B": 1.0}
 """New mails a second, with which Amavis can keep up. Before the queue, it sees a mail again each time it is put off."""
@@ -138,4 +138,4 @@ def goes_away(server: Server, fault: Fault, seconds: float) -> None:
     assert accounts.problems() == []
     assert (server.queue(), server.outside.queue()) == ([], [])
     for daemon in server.gatepost.daemons.values():
-        assert not TROUBLE.search(daemon.log())
+        assert trouble(daemon.log()) == []

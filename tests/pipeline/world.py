@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from email.utils import formatdate
 from functools import partial
 
-from tests.harness.keys import KeyPair
+from tests.harness.accounting.mail import Kind, Mail
+from tests.harness.accounting.senders import Senders, signed_with
+from tests.harness.accounting.traffic import PATIENCE
 from tests.harness.smtp import Client, Session
 from tests.harness.waiting import wait_for
 from tests.pipeline.machine import ADDRESS
@@ -13,9 +16,6 @@ from tests.pipeline.mailbox import untrusting
 from tests.pipeline.server import ANNA, MANY, Server
 from tests.pipeline.servers.dns import BANK, EVIL, FORWARDER, OUTSIDE, PLAIN, Party
 from tests.pipeline.servers.mariadb import PASSWORD
-from tests.soak import mails
-from tests.soak.mails import Kind, Mail
-from tests.soak.traffic import PATIENCE
 
 PEOPLE = MANY[:8]
 """Who gets mail. Few, so that the greylist can know them all before the clock runs."""
@@ -33,42 +33,43 @@ def client(party: Party) -> Client:
     return Client(party.address, party.name, party.name)
 
 
-class World(mails.World):
+class World(Senders):
     """The senders of mail to *server*, with the keys and the DNS that are there.
 
-    ``kinds`` has to become the same with the daemons that ours replace: mail of
-    mailing lists, which they refuse, is not among them.
+    Their mail has to fare the same with the daemons that ours replace: that of
+    mailing lists, which those refuse, is not among it.
     """
 
     def __init__(self, server: Server, seed: int = 1) -> None:
-        super().__init__(seed)
-        self.inside = PEOPLE
-        self.outside = [f"friend{number}@{OUTSIDE.domain}" for number in range(len(PEOPLE))]
-        self.date = formatdate()
-        self.keys: dict[str, KeyPair] = dict(zip(("rsa", "ed"), server.theirs, strict=True))
-        self.records = server.gatepost.keys
-        honest, forwarder = client(OUTSIDE), client(FORWARDER)
-        domain, passes = OUTSIDE.domain, "dmarc=pass"
-        self.kinds = [
-            Kind("signed", 26, domain, shows=("dkim=pass", passes), sign="rsa", client=honest),
-            Kind("signed ed25519", 8, domain, shows=("dkim=pass", passes), sign="ed", client=honest),
-            Kind("signed, 40 kB", 8, domain, shows=("dkim=pass", passes), sign="rsa", size=40_000,
-                 client=honest),
-            Kind("signed, 400 kB", 2, domain, shows=("dkim=pass", passes), sign="rsa", size=400_000,
-                 client=honest),
-            Kind("by SPF alone", 10, domain, shows=(passes,), client=honest),
-            Kind("forwarded", 10, domain, shows=("dkim=pass", passes), sign="rsa", client=forwarder),
-            Kind("broken", 6, domain, refused=_REFUSED, sign="rsa", alter=True, client=forwarder),
-            Kind(SPOOFED, 6, BANK.domain, refused=_REFUSED, client=client(EVIL)),
-            Kind("without any", 8, PLAIN.domain, shows=("dmarc=none",), client=client(PLAIN)),
-            Kind("bounce", 2, PLAIN.domain, shows=("dmarc=none",), null_sender=True, client=client(PLAIN)),
-            Kind("submitted", 14, "example.nl", user=True, check=self.signed_by_us),
-        ]  # fmt: skip
+        super().__init__(
+            seed,
+            _kinds(server.gatepost.keys),
+            inside=PEOPLE,
+            outside=[f"friend{number}@{OUTSIDE.domain}" for number in range(len(PEOPLE))],
+            keys=dict(zip(("rsa", "ed"), server.theirs, strict=True)),
+            date=formatdate(),
+        )
 
-    def kind(self, name: str) -> Kind:
-        """The kind of this name."""
-        [found] = [each for each in self.kinds if each.name == name]
-        return found
+
+def _kinds(records: Mapping[str, str]) -> Sequence[Kind]:
+    """The kinds; our users' mail is signed with the key of *records*."""
+    honest, forwarder = client(OUTSIDE), client(FORWARDER)
+    domain, passes = OUTSIDE.domain, "dmarc=pass"
+    return [
+        Kind("signed", 26, domain, shows=("dkim=pass", passes), sign="rsa", client=honest),
+        Kind("signed ed25519", 8, domain, shows=("dkim=pass", passes), sign="ed", client=honest),
+        Kind("signed, 40 kB", 8, domain, shows=("dkim=pass", passes), sign="rsa", size=40_000,
+             client=honest),
+        Kind("signed, 400 kB", 2, domain, shows=("dkim=pass", passes), sign="rsa", size=400_000,
+             client=honest),
+        Kind("by SPF alone", 10, domain, shows=(passes,), client=honest),
+        Kind("forwarded", 10, domain, shows=("dkim=pass", passes), sign="rsa", client=forwarder),
+        Kind("broken", 6, domain, refused=_REFUSED, sign="rsa", alter=True, client=forwarder),
+        Kind(SPOOFED, 6, BANK.domain, refused=_REFUSED, client=client(EVIL)),
+        Kind("without any", 8, PLAIN.domain, shows=("dmarc=none",), client=client(PLAIN)),
+        Kind("bounce", 2, PLAIN.domain, shows=("dmarc=none",), null_sender=True, client=client(PLAIN)),
+        Kind("submitted", 14, "example.nl", user=True, check=signed_with(records)),
+    ]  # fmt: skip
 
 
 def bring(mail: Mail) -> None:

@@ -14,10 +14,10 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 
 import psutil
 
+from tests.harness.accounting.books import Books
 from tests.harness.daemon import Daemon
 from tests.harness.ports import LOOPBACK
 from tests.harness.waiting import wait_for
-from tests.soak.books import Books
 from tests.soak.site import Site, processes
 
 STEP = 6 * 3600

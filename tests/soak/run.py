@@ -10,20 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
 
+from tests.harness.accounting.books import Books
+from tests.harness.accounting.traffic import Traffic
+from tests.harness.trouble import trouble
 from tests.harness.waiting import wait_for
-from tests.soak.books import Books
 from tests.soak.faults import Faults
 from tests.soak.gauge import DESCRIPTOR_MARGIN, MEMORY_MARGIN, Reading, read
-from tests.soak.mails import World
 from tests.soak.site import Site
-from tests.soak.traffic import Traffic
+from tests.soak.world import World
 
 SETTLING = 180.0
 """Seconds within which all mail has to be decided and delivered once no more is sent."""
-TROUBLE = re.compile(
-    r"Traceback|internal error|worker failed|never awaited|a worker hangs|does not stop in time"
-)
-"""What no log of ours may say, whatever goes wrong around it."""
 _DIED = "a worker died"
 
 
@@ -170,9 +167,8 @@ class Soak:
 
     def _read_log(self, name: str, log: str) -> None:
         died = 0
+        self._report.problems += [f"{name}: {line[:300]}" for line in trouble(log)]
         for line in log.splitlines():
-            if TROUBLE.search(line):
-                self._report.problems.append(f"{name}: {line[:300]}")
             if _DIED in line:
                 died += 1
                 if "signal=SIGKILL" not in line:

@@ -10,6 +10,8 @@ from typing import Any
 import psutil
 
 from tests.e2e.support import key_entries
+from tests.harness.accounting.mail import Mail
+from tests.harness.accounting.traffic import PATIENCE
 from tests.harness.clock import Clock
 from tests.harness.daemon import Daemon, Installation
 from tests.harness.delivery import Delivery
@@ -19,8 +21,7 @@ from tests.harness.postfix import Postfix
 from tests.harness.redis_server import RedisServer
 from tests.harness.smtp import Session
 from tests.harness.together import Together
-from tests.soak.mails import Mail, World
-from tests.soak.traffic import PATIENCE
+from tests.soak.world import World
 
 WORKERS = 2
 DELAY = 2

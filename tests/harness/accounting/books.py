@@ -1,4 +1,4 @@
-"""The books of a soak: each mail that was sent, what it was told, and where it arrived."""
+"""The books: each mail that was sent, what its sender was told, and where it arrived."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from tests.harness.accounting.mail import NUMBER, Mail
 from tests.harness.delivery import Delivery
-from tests.soak.mails import NUMBER, Mail
 
 _SHOWN = 5
 """Examples of each kind of discrepancy."""

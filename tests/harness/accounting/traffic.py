@@ -1,4 +1,4 @@
-"""Who sends the mail of a soak: some clients at a steady rate, who come again with what is put off."""
+"""Mail at a steady rate, by some clients who come again with what is put off."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from tests.harness.accounting.books import Books
+from tests.harness.accounting.mail import Mail
 from tests.harness.smtp import DisconnectedError, RefusedError
-from tests.soak.books import Books
-from tests.soak.mails import Mail
 
 PATIENCE = 120.0
 """Seconds for which a client waits for a reply."""

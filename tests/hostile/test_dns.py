@@ -12,6 +12,7 @@ import pytest
 
 from tests.harness.dns_server import DnsServer, Records
 from tests.harness.milter_client import Mail
+from tests.harness.trouble import trouble
 from tests.hostile import answers
 from tests.hostile.answers import DOMAIN, MAKERS, TEXT
 from tests.hostile.site import CLIENT, SECONDS, Site
@@ -76,7 +77,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str
             assert spent.megabytes < 20
             assert spent.cpu < 5
             assert site.served(name) < SECONDS
-            assert "internal error" not in site.log(name)
+            assert trouble(site.log(name)) == []
         yield found
 
 

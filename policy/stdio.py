@@ -20,8 +20,7 @@ from typing import Self
 
 import uvloop
 
-from gatepost import syslog
-from gatepost.log import Logger
+from gatepost.log import Logger, syslog
 from policy.dialogue import Dialogue
 from policy.terms import Terms
 

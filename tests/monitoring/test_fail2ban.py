@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gatepost.log import Logger
-from gatepost.syslog import SyslogLogger
+from gatepost.log.syslog import SyslogLogger
 from tests.harness.daemon import Installation
 from tests.harness.dns_server import DnsServer
 from tests.harness.policy_client import PolicyClient

@@ -12,7 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatepost.log import LINE_LIMIT, VALUE_LIMIT, Bridge, Format, Level, Logger, quote
+from gatepost.log import Format, Level, Logger
+from gatepost.log.libraries import Bridge
+from gatepost.log.logger import LINE_LIMIT
+from gatepost.log.value import VALUE_LIMIT, quote
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d gatepost/test\[\d+\]: ")
 

@@ -7,17 +7,16 @@ import time
 from pathlib import Path
 from typing import Final
 
-from gatepost.log import Format, Level, Logger
+from gatepost.log.logger import SEVERITY, Format, Level, Logger
 
 SOCKET: Final = Path("/dev/log")
 """Where the local syslog listens."""
 
 _MAIL: Final = 2 << 3
-_SEVERITY: Final = {"debug": 7, "info": 6, "warning": 4, "error": 3}
 
 
 class SyslogLogger(Logger):
-    """A :class:`~gatepost.log.Logger` that writes to the syslog at *path*, facility mail (RFC 3164 §4.1).
+    """A :class:`~gatepost.log.logger.Logger` that writes to the syslog at *path*, facility mail (RFC 3164 §4.1).
 
     Lines are always text: they stand among Postfix's. Raises OSError where nobody listens.
     """
@@ -44,4 +43,4 @@ class SyslogLogger(Logger):
         self._clock()  # brings the name up to date
         stamp = time.strftime("%b %e %H:%M:%S")
         word = "" if level == "info" else f"{level}: "
-        return f"<{_MAIL | _SEVERITY[level]}>{stamp}{self._name}{word}"
+        return f"<{_MAIL | SEVERITY[level]}>{stamp}{self._name}{word}"

@@ -40,7 +40,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program.parent.mkdir()
     program.write_text(PROGRAM)
     program.chmod(0o755)
-    (directory / "completion").write_text(bash(commands()))
+    (directory / "completion").write_text(bash.completion(commands()))
     return directory
 
 

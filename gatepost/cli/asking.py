@@ -14,7 +14,9 @@ from gatepost.dns.answer import Answer, Outcome
 from gatepost.dns.zone import Zone, load_zone
 from gatepost.spf.result import safe
 
-_LONGEST_RECORD = 2000
+LONGEST_RECORD = 2000
+"""Characters of a record that are shown."""
+
 _NOTHING = {
     Outcome.NODATA: "no such records",
     Outcome.NXDOMAIN: "no such name",
@@ -76,7 +78,7 @@ def record_texts(answer: Answer) -> list[str]:
 
 def _text(record: object) -> str:
     if isinstance(record, bytes):
-        return safe(record.decode("utf-8", "replace"), _LONGEST_RECORD)
+        return safe(record.decode("utf-8", "replace"), LONGEST_RECORD)
     if isinstance(record, tuple):
         return f"{record[0]} {safe(str(record[1])) or '.'}"
     return safe(str(record))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gatepost.authres.secret import look
-from gatepost.cli.options import add_config
+from gatepost.cli.options import add_config, add_json
 from gatepost.cli.outlook import outlook
 from gatepost.cli.prepare import prepare
 from gatepost.cli.status import CONFIGURATION, FINE, NOT_IN_ORDER
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--config-directory", metavar="DIR", help="with --postfix: where its main.cf and master.cf are"
     )
-    parser.add_argument("--json", action="store_true", help="report as one JSON object on standard output")
+    add_json(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from gatepost.cli.asking import (
+    LONGEST_RECORD,
     add_optional_config,
     add_zone,
     answer_words,
@@ -21,6 +22,7 @@ from gatepost.cli.asking import (
     optional_config,
     record_texts,
 )
+from gatepost.cli.options import add_json
 from gatepost.cli.status import FINE, NOT_IN_ORDER, USAGE
 from gatepost.cli.terminal import styled, table, wrapped
 from gatepost.config.sections import Dns
@@ -45,8 +47,6 @@ EXIT_STATUS = (
     "configuration cannot be used"
 )
 
-_LONGEST_RECORD = 2000
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_optional_config(parser, "its dns:")
     add_zone(parser)
-    parser.add_argument("--json", action="store_true", help="report as one JSON object on standard output")
+    add_json(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -111,7 +111,7 @@ def _lines(report: DomainReport) -> Iterator[str]:
     if report.own.applies:
         yield from _alignment_lines(report)
     for warning in report.warnings:
-        first, *more = wrapped(safe(warning, _LONGEST_RECORD), "warning: ", "  ")
+        first, *more = wrapped(safe(warning, LONGEST_RECORD), "warning: ", "  ")
         yield first.replace("warning:", styled("warning:", "yellow", sys.stdout), 1)
         yield from more
 
@@ -124,12 +124,12 @@ def _step_lines(number: int, step: Step) -> Iterator[str]:
     if step.several:
         yield "     several DMARC records, which count as none:"
     for text in step.texts:
-        yield from wrapped(safe(text.text, _LONGEST_RECORD), "     ", "       ")
+        yield from wrapped(safe(text.text, LONGEST_RECORD), "     ", "       ")
         if text.record is None:
             yield from wrapped(text.problem or "no DMARC record", "       ")
         elif not step.several:
             for tag in text.tags[1:]:
-                yield from wrapped(safe(tag.meaning, _LONGEST_RECORD), f"       {safe(tag.name, 20):5}  ")
+                yield from wrapped(safe(tag.meaning, LONGEST_RECORD), f"       {safe(tag.name, 20):5}  ")
 
 
 def _why_stopped(report: DomainReport) -> str:
@@ -209,7 +209,7 @@ def _json(report: DomainReport) -> dict[str, object]:
         "subdomain_policy": _applied_json(report.subdomain),
         "nonexistent_policy": _applied_json(report.nonexistent),
         "alignment": _alignment_json(report.own.evaluation.record if report.own.applies else None),
-        "warnings": [safe(warning, _LONGEST_RECORD) for warning in report.warnings],
+        "warnings": [safe(warning, LONGEST_RECORD) for warning in report.warnings],
     }
 
 
@@ -226,18 +226,18 @@ def _step_json(step: Step) -> dict[str, object]:
 
 def _text_json(text: Text) -> dict[str, object]:
     return {
-        "text": safe(text.text, _LONGEST_RECORD),
+        "text": safe(text.text, LONGEST_RECORD),
         "valid": text.record is not None,
         "problem": text.problem or None,
         "tags": [
             {
                 "tag": safe(tag.name),
-                "value": safe(tag.value, _LONGEST_RECORD),
-                "meaning": safe(tag.meaning, _LONGEST_RECORD),
+                "value": safe(tag.value, LONGEST_RECORD),
+                "meaning": safe(tag.meaning, LONGEST_RECORD),
             }
             for tag in text.tags
         ],
-        "flaws": [safe(flaw, _LONGEST_RECORD) for flaw in text.flaws],
+        "flaws": [safe(flaw, LONGEST_RECORD) for flaw in text.flaws],
     }
 
 

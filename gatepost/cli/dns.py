@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from gatepost.cli.asking import add_optional_config, add_zone, dns_of, optional_config
+from gatepost.cli.asking import LONGEST_RECORD, add_optional_config, add_zone, dns_of, optional_config
+from gatepost.cli.options import add_json
 from gatepost.cli.signing import Signers, signers
 from gatepost.cli.status import FINE, NOT_IN_ORDER, USAGE
 from gatepost.cli.terminal import styled, visible, wrapped
@@ -32,7 +33,6 @@ EXIT_STATUS = (
     "or could not be found out, 2 wrong arguments, 78 the configuration cannot be used"
 )
 
-_LONGEST_RECORD = 2000
 _STYLES = {Status.OK: "bold", Status.UNKNOWN: "yellow"}
 
 
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_optional_config(parser, "its dns:, the server's name, and the keys of its signing daemons")
     add_zone(parser)
-    parser.add_argument("--json", action="store_true", help="report as one JSON object on standard output")
+    add_json(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -120,7 +120,7 @@ def _item_lines(item: Item) -> Iterator[str]:
         word = f"{item.status} (optional)"
     yield f"{item.kind}: {word}  {safe(item.name, 300)}"
     for text in item.found:
-        yield from wrapped(safe(text, _LONGEST_RECORD), "  is:     ")
+        yield from wrapped(safe(text, LONGEST_RECORD), "  is:     ")
     if not item.found and item.status is not Status.UNKNOWN:
         yield "  is:     nothing"
     if item.wanted:
@@ -153,7 +153,7 @@ def _json(plan: Plan, items: Sequence[Item]) -> dict[str, object]:
                 "type": item.rdtype,
                 "status": item.status.value,
                 "optional": item.optional,
-                "found": [safe(text, _LONGEST_RECORD) for text in item.found],
+                "found": [safe(text, LONGEST_RECORD) for text in item.found],
                 "wanted": item.wanted or None,
                 "record": record(item) if item.wanted else None,
                 "notes": [visible(note) for note in item.notes],

@@ -14,25 +14,19 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from gatepost.cli.options import add_config
-from gatepost.cli.status import FINE, NOT_IN_ORDER, USAGE
+from gatepost.cli.greylist_search import add_search, origins_of, search_of
+from gatepost.cli.options import add_config, add_json
+from gatepost.cli.status import FINE, NOT_IN_ORDER, USAGE, UsageError
 from gatepost.cli.terminal import styled, table
 from gatepost.config.errors import ConfigError, Problem
 from gatepost.config.greylist_settings import Greylist
 from gatepost.config.load import load
 from gatepost.config.sections import Daemon
 from gatepost.config.words import listed, quoted
-from gatepost.domains import InvalidNameError, to_ascii
 from gatepost.log import Logger
-from gatepost.networks import parse_address
 from policy.greylisting.decision import OriginRecord, TripletRecord
 from policy.greylisting.key import (
-    NULL_SENDER,
     SPF,
-    network,
-    normalise_recipient,
-    normalise_sender,
-    spf_origin,
 )
 from policy.greylisting.setup import check_store, make_store, rules_of
 from policy.greylisting.store import Entry, Origin, Search, Store, StoreError
@@ -53,16 +47,12 @@ _LONGEST_CELL = 60
 _TIME = "%Y-%m-%d %H:%M:%S"
 
 
-class _UsageError(Exception):
-    """What was asked for cannot be meant; the text says why."""
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="show|allow|forget|stats")
 
     show = actions.add_parser("show", help="what is remembered", allow_abbrev=False)
-    _add_search(show)
+    add_search(show)
     show.add_argument("--origins", action="store_true", help="networks and SPF domains instead of messages")
     show.add_argument(
         "--limit", type=_limit, default=100, metavar="N", help="about how many lines (default: %(default)s)"
@@ -73,22 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     allow.add_argument("origin", metavar="CLIENT|DOMAIN", help="an address, its network, or a domain")
 
     forget = actions.add_parser("forget", help="forget entries, so that they are greylisted again")
-    _add_search(forget)
+    add_search(forget)
     forget.add_argument("--all", action="store_true", help="everything")
 
     stats = actions.add_parser("stats", help="how much is remembered")
     for each in (show, allow, forget, stats):
         add_config(each)
         each.add_argument("--daemon", metavar="NAME", help="which greylist, where there are several")
-        each.add_argument("--json", action="store_true", help="report as one JSON object")
-
-
-def _add_search(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--client", metavar="CLIENT", help="an address, its network, or an SPF domain")
-    parser.add_argument("--sender", metavar="SENDER", help="an address or domain; * stands for any text")
-    parser.add_argument(
-        "--recipient", metavar="RECIPIENT", help="an address or domain; * stands for any text"
-    )
+        add_json(each)
 
 
 def _limit(text: str) -> int:
@@ -105,7 +87,7 @@ def main(arguments: argparse.Namespace) -> int:
     check_store(settings, f"daemons.{name}")
     try:
         return asyncio.run(_done(arguments, settings))
-    except _UsageError as error:
+    except UsageError as error:
         print(f"gatepost greylist: {error}", file=sys.stderr)
         return USAGE
     except StoreError as error:
@@ -143,50 +125,15 @@ async def _done(arguments: argparse.Namespace, settings: Greylist) -> int:
         await store.close()
 
 
-# -- what is meant
-
-
-def _origins(text: str, settings: Greylist) -> tuple[str, ...]:
-    """The origins that *text* names. Raises _UsageError."""
-    address, slash, length = text.partition("/")
-    if parse_address(address) is not None:
-        found = network(address, settings.ipv4_prefix, settings.ipv6_prefix)
-        if slash and found.partition("/")[2] != length:
-            raise _UsageError(f"clients are remembered by networks such as {found}; for others see allow:")
-        return (found,)
-    try:
-        return (spf_origin(to_ascii(text.removeprefix(SPF))),)
-    except InvalidNameError:
-        raise _UsageError(f"{quoted(text)} is no address, network or domain") from None
-
-
-def _search(arguments: argparse.Namespace, settings: Greylist) -> Search:
-    return Search(
-        _origins(arguments.client, settings) if arguments.client else (),
-        _address_pattern(arguments.sender, normalise_sender),
-        _address_pattern(arguments.recipient, normalise_recipient),
-    )
-
-
-def _address_pattern(text: str | None, normalise: Callable[[str], str]) -> str:
-    if text is None:
-        return "*"
-    if text in ("", NULL_SENDER):
-        return NULL_SENDER
-    if "*" in text:
-        return text.lower()
-    return normalise(text) if "@" in text else f"*@{text.lower()}"
-
-
 # -- what is done
 
 
 async def _show(arguments: argparse.Namespace, settings: Greylist, store: Store) -> int:
-    search = _search(arguments, settings)
+    search = search_of(arguments, settings)
     rules = rules_of(settings)
     if arguments.origins:
         if not search.all_addresses:
-            raise _UsageError(
+            raise UsageError(
                 "--origins has neither senders nor recipients: leave --sender and --recipient out"
             )
         origins, after = await store.origins(search, arguments.limit, arguments.after)
@@ -213,7 +160,7 @@ async def _show(arguments: argparse.Namespace, settings: Greylist, store: Store)
 
 
 async def _allow(arguments: argparse.Namespace, settings: Greylist, store: Store) -> int:
-    (origin,) = _origins(arguments.origin, settings)
+    (origin,) = origins_of(arguments.origin, settings)
     await store.pin(origin, time.time())
     if arguments.json:
         print(json.dumps({"allowed": origin}))
@@ -225,11 +172,11 @@ async def _allow(arguments: argparse.Namespace, settings: Greylist, store: Store
 
 
 async def _forget(arguments: argparse.Namespace, settings: Greylist, store: Store) -> int:
-    search = _search(arguments, settings)
+    search = search_of(arguments, settings)
     if search == Search() and not arguments.all:
-        raise _UsageError("say what to forget: --client, --sender, --recipient, or --all")
+        raise UsageError("say what to forget: --client, --sender, --recipient, or --all")
     if search != Search() and arguments.all:
-        raise _UsageError("--all forgets everything: leave --client, --sender and --recipient out")
+        raise UsageError("--all forgets everything: leave --client, --sender and --recipient out")
     entries, origins = await store.forget(search)
     if arguments.json:
         print(json.dumps({"entries": entries, "origins": origins}))

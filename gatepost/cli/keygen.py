@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gatepost.cli.asking import add_optional_config, optional_config
+from gatepost.cli.options import add_json
 from gatepost.cli.status import FINE, NOT_IN_ORDER, USAGE
 from gatepost.cli.terminal import styled, visible, wrapped
 from gatepost.config.dkim_settings import DkimSign
@@ -80,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--testing", action="store_true", help="publish the key as in testing (t=y)")
     parser.add_argument("--force", action="store_true", help="replace a key file that is there already")
     add_optional_config(parser, "the user that the key is to belong to")
-    parser.add_argument("--json", action="store_true", help="report as one JSON object on standard output")
+    add_json(parser)
 
 
 def _bits(text: str) -> int:

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from gatepost.cli.options import add_config
+from gatepost.cli.options import add_config, add_json
 from gatepost.cli.status import FINE
 from gatepost.config.load import load
 from gatepost.postfix.lines import Layout, Lines, Parameter, as_text, guess, lines
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="Postfix's queue directory (default: %(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="report as one JSON object on standard output")
+    add_json(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:

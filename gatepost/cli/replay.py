@@ -19,7 +19,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from gatepost.cli.options import add_config
+from gatepost.cli.options import add_config, add_json
 from gatepost.cli.prepare import Prepared, prepare
 from gatepost.cli.sockets import socket_address
 from gatepost.cli.status import CONFIGURATION, FINE, NOT_IN_ORDER, USAGE
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --daemon: its time, in seconds since 1970, stands still (that of policy sessions begins "
         "there); signatures and seals are then compared whole, else without what changes with time",
     )
-    parser.add_argument("--json", action="store_true", help="report as one JSON object on standard output")
+    add_json(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:

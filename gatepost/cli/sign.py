@@ -18,7 +18,7 @@ from typing import BinaryIO, NamedTuple, cast
 from gatepost.cli.asking import add_optional_config
 from gatepost.cli.signed import Signed, sign_saved
 from gatepost.cli.signing import Signers, signers
-from gatepost.cli.status import FINE, NOT_IN_ORDER, USAGE
+from gatepost.cli.status import FINE, NOT_IN_ORDER, USAGE, UsageError
 from gatepost.cli.terminal import visible
 from gatepost.config.addresses import SocketAddress
 from gatepost.config.dkim_settings import DkimSign, SigningKeyEntry
@@ -40,10 +40,6 @@ EXIT_STATUS = (
 
 _ANY_SOCKET = [SocketAddress.parse("inet:1@127.0.0.1")]
 _IN_MEMORY = 1024 * 1024
-
-
-class _UsageError(Exception):
-    """What was asked for cannot be meant; the text says why."""
 
 
 class _Signer(NamedTuple):
@@ -78,7 +74,7 @@ def main(arguments: argparse.Namespace) -> int:
         with _opened(arguments.message) as stream:
             saved = read_saved(stream, signer.settings.limits)
             if not (saved.headers or saved.stray or saved.oversized):
-                raise _UsageError(f"{visible(arguments.message)}: there is no message in it")
+                raise UsageError(f"{visible(arguments.message)}: there is no message in it")
             signed = sign_saved(saved, *signer, now=time.time())
             _tell(signed, saved)
             if arguments.json:
@@ -87,7 +83,7 @@ def main(arguments: argparse.Namespace) -> int:
                 _write_header(signed.added, b"\n")
             elif signed.keys:
                 _write_message(stream, signer.settings, signed)
-    except _UsageError as error:
+    except UsageError as error:
         return _complain(str(error))
     except OSError as error:
         if isinstance(error, BrokenPipeError):
@@ -100,22 +96,22 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _signer(arguments: argparse.Namespace, configured: Signers) -> _Signer:
-    """Who signs. Raises _UsageError, ConfigError."""
+    """Who signs. Raises UsageError, ConfigError."""
     given = [arguments.domain, arguments.selector, arguments.file]
     if any(each is not None for each in given):
         if None in given or arguments.daemon is not None:
-            raise _UsageError("--domain, --selector and --file go together, and without --daemon")
+            raise UsageError("--domain, --selector and --file go together, and without --daemon")
         return _from_file(arguments)
     if configured.config is None:
-        raise _UsageError("there is no configuration: name --domain, --selector and --file, or --config FILE")
+        raise UsageError("there is no configuration: name --domain, --selector and --file, or --config FILE")
     names = list(configured.keys)
     name = arguments.daemon or (names[0] if len(names) == 1 else None)
     if not names:
-        raise _UsageError("no daemon of the kind dkim-sign is configured")
+        raise UsageError("no daemon of the kind dkim-sign is configured")
     if name is None:
-        raise _UsageError(f"there are several signing daemons: add --daemon {listed(names, 'or')}")
+        raise UsageError(f"there are several signing daemons: add --daemon {listed(names, 'or')}")
     if name not in names:
-        raise _UsageError(f"no signing daemon is called {visible(name)} (there is {listed(names, 'and')})")
+        raise UsageError(f"no signing daemon is called {visible(name)} (there is {listed(names, 'and')})")
     return _Signer(name, configured.settings(name), configured.keys[name], configured.config.authserv_id)
 
 
@@ -123,7 +119,7 @@ def _from_file(arguments: argparse.Namespace) -> _Signer:
     try:
         domain, selector = parse_domain(arguments.domain), parse_selector(arguments.selector)
     except ValueError as error:
-        raise _UsageError(str(error)) from None
+        raise UsageError(str(error)) from None
     entry = SigningKeyEntry(
         domain=ANY, signing_domain=domain, selector=selector, file=arguments.file.absolute()
     )
@@ -131,7 +127,7 @@ def _from_file(arguments: argparse.Namespace) -> _Signer:
     try:
         return _Signer("", settings, build(settings), domain)
     except ConfigError as error:
-        raise _UsageError("; ".join(problem.text for problem in error.problems)) from None
+        raise UsageError("; ".join(problem.text for problem in error.problems)) from None
 
 
 # -- in and out

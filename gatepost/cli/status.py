@@ -1,4 +1,4 @@
-"""What the command's exit status means."""
+"""What the command's exit status means, and what a command ends with that cannot be meant."""
 
 FINE = 0
 NOT_IN_ORDER = 1
@@ -11,3 +11,7 @@ INTERRUPTED = 130
 """Stopped with Ctrl-C, as a shell counts it."""
 PIPE_CLOSED = 141
 """The output's reader went away, as a shell counts it."""
+
+
+class UsageError(Exception):
+    """What was asked for cannot be meant; the text says why. The exit status is then ``USAGE``."""

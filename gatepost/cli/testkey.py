@@ -19,8 +19,9 @@ from gatepost.cli.asking import (
     optional_config,
     record_texts,
 )
+from gatepost.cli.options import add_json
 from gatepost.cli.signing import Signers, signers
-from gatepost.cli.status import FINE, NOT_IN_ORDER, USAGE
+from gatepost.cli.status import FINE, NOT_IN_ORDER, USAGE, UsageError
 from gatepost.cli.terminal import styled, table, visible, wrapped
 from gatepost.config.sections import Dns
 from gatepost.config.units import parse_positive_duration
@@ -48,10 +49,6 @@ _MAX_AGE = "365d"
 _LONGEST_TTL = 2**31 - 1
 
 
-class _UsageError(Exception):
-    """What was asked for cannot be meant; the text says why."""
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument(
@@ -73,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_optional_config(parser, "its dns:, and the keys of its signing daemons")
     add_zone(parser)
-    parser.add_argument("--json", action="store_true", help="report as one JSON object on standard output")
+    add_json(parser)
 
 
 def _age(text: str) -> float:
@@ -89,7 +86,7 @@ def main(arguments: argparse.Namespace) -> int:
         configured = _configured(arguments)
         keys = _wanted(arguments, configured)
         settings, zone = dns_of(configured.config, arguments.zone)
-    except (_UsageError, ZoneError) as error:
+    except (UsageError, ZoneError) as error:
         print(f"gatepost testkey: {error}", file=sys.stderr)
         return USAGE
     now = time.time()
@@ -115,26 +112,26 @@ def _configured(arguments: argparse.Namespace) -> Signers:
 
 
 def _wanted(arguments: argparse.Namespace, configured: Signers) -> list[NamedKey]:
-    """The keys to look at, their domain known. Raises _UsageError."""
+    """The keys to look at, their domain known. Raises UsageError."""
     try:
         selector = parse_selector(arguments.selector) if arguments.selector is not None else ""
         names = [_parse_name(name, selector) for name in arguments.names]
     except ValueError as error:
-        raise _UsageError(str(error)) from None
+        raise UsageError(str(error)) from None
     if arguments.file is not None:
         return [_from_file(arguments.file, names)]
     if not names:
         if configured.config is None:
-            raise _UsageError("there is no configuration: name a domain and a --selector, or --config FILE")
+            raise UsageError("there is no configuration: name a domain and a --selector, or --config FILE")
         keys = [key for key in configured.named() if key.domain and selector in ("", key.selector)]
         if not keys:
-            raise _UsageError("the configuration names no such key: name a domain")
+            raise UsageError("the configuration names no such key: name a domain")
         return keys
     found: list[NamedKey] = []
     for domain, wanted in names:
         keys = [key for key in configured.of(domain) if wanted in ("", key.selector)]
         if not keys and not wanted:
-            raise _UsageError(f"no key of {domain} is configured: name a --selector")
+            raise UsageError(f"no key of {domain} is configured: name a --selector")
         found += keys or [NamedKey(domain, wanted, "", None)]
     return list({(key.domain, key.selector): key for key in found}.values())
 
@@ -151,11 +148,11 @@ def _parse_name(text: str, selector: str) -> tuple[str, str]:
 
 def _from_file(file: Path, names: Sequence[tuple[str, str]]) -> NamedKey:
     if len(names) != 1 or not names[0][1]:
-        raise _UsageError("--file goes with one domain and a --selector, or with the name of one record")
+        raise UsageError("--file goes with one domain and a --selector, or with the name of one record")
     try:
         private = load_private_key(file, KeyRules(MIN_BITS, require_safe=False))
     except KeyFileError as error:
-        raise _UsageError(str(error)) from None
+        raise UsageError(str(error)) from None
     return NamedKey(*names[0], str(file), private)
 
 

@@ -23,6 +23,7 @@ from typing import BinaryIO
 
 from gatepost.authres.strip import Ids
 from gatepost.cli.asking import add_optional_config, add_zone, dns_of, optional_config
+from gatepost.cli.options import add_json
 from gatepost.cli.status import FINE, NOT_IN_ORDER, USAGE
 from gatepost.cli.verify_json import as_json
 from gatepost.cli.verify_text import lines
@@ -78,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_optional_config(parser, "its dns:, and for the options of dkim-verify and dmarc")
     add_zone(parser)
-    parser.add_argument("--json", action="store_true", help="report as one JSON object on standard output")
+    add_json(parser)
 
 
 def main(arguments: argparse.Namespace) -> int:

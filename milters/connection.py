@@ -26,9 +26,9 @@ class Connection(Peer):
     """One MTA that has connected."""
 
     def __init__(self, owner: Owner, sock: socket.socket) -> None:
-        super().__init__(owner, sock)
-        self._worker = owner
         self._dialogue = Dialogue(owner.terms)
+        super().__init__(owner, sock, self._dialogue)
+        self._worker = owner
         self._feed = self._dialogue.feed
         self._waited = 0.0
 
@@ -50,20 +50,6 @@ class Connection(Peer):
     def greeted(self) -> bool:
         """Whether the MTA has negotiated."""
         return self._dialogue.negotiated
-
-    @property
-    def partial(self) -> int:
-        """As ``Dialogue.partial``."""
-        return self._dialogue.partial
-
-    @property
-    def held(self) -> int:
-        """As ``Dialogue.held``."""
-        return self._dialogue.held
-
-    def forget(self) -> None:
-        """End the dialogue where it stands."""
-        self._dialogue.close()
 
     def _send(self, answer: bytes) -> None:
         """Write *answer*, then do what the dialogue has come to."""

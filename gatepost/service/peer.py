@@ -26,15 +26,31 @@ class Owner(Protocol):
         """The connection is gone."""
 
 
+class Speech(Protocol):
+    """What is said on a connection, as far as any server has to know of it."""
+
+    @property
+    def partial(self) -> int:
+        """A number for the piece of speech of which only part has arrived, another for each; 0 for none."""
+
+    @property
+    def held(self) -> int:
+        """How many octets were read and wait."""
+
+    def close(self) -> None:
+        """The connection is gone: let go of what is under way."""
+
+
 class Peer(asyncio.Protocol, ABC):
-    """One peer that has connected.
+    """One peer that has connected, and the *speech* that is fed what it says.
 
     ``active`` is set with every read; whoever watches for silence clears it.
     """
 
-    def __init__(self, owner: Owner, sock: socket.socket) -> None:
+    def __init__(self, owner: Owner, sock: socket.socket, speech: Speech) -> None:
         self._owner = owner
         self._socket = sock
+        self._speech = speech
         self._rearm = _QUICKACK is not None and sock.family != socket.AF_UNIX
         self._transport: asyncio.Transport | None = None
         self._awaited: asyncio.Future[Any] | None = None
@@ -57,10 +73,6 @@ class Peer(asyncio.Protocol, ABC):
     def arrived(self, result: Any, error: BaseException | None) -> None:
         """What was waited for is there, or will never be, for the reason *error*."""
 
-    @abstractmethod
-    def forget(self) -> None:
-        """The connection is gone: let go of what is under way."""
-
     @property
     @abstractmethod
     def at_rest(self) -> bool:
@@ -70,16 +82,6 @@ class Peer(asyncio.Protocol, ABC):
     @abstractmethod
     def greeted(self) -> bool:
         """Whether the peer has begun to speak our protocol."""
-
-    @property
-    @abstractmethod
-    def partial(self) -> int:
-        """A number for the piece of speech of which only part has arrived, another for each; 0 for none."""
-
-    @property
-    @abstractmethod
-    def held(self) -> int:
-        """How many octets were read and wait."""
 
     # What the event loop says.
 
@@ -114,6 +116,16 @@ class Peer(asyncio.Protocol, ABC):
         self._owner.lost(self)
 
     # What the owner asks.
+
+    @property
+    def partial(self) -> int:
+        """As :attr:`Speech.partial`."""
+        return self._speech.partial
+
+    @property
+    def held(self) -> int:
+        """As :attr:`Speech.held`."""
+        return self._speech.held
 
     @property
     def waiting(self) -> bool:
@@ -156,7 +168,7 @@ class Peer(asyncio.Protocol, ABC):
 
     def _let_go(self) -> None:
         """End what is under way where it stands."""
-        self.forget()
+        self._speech.close()
         self._wait_no_longer()
 
     def _regulate(self) -> None:

@@ -33,8 +33,8 @@ class Hand(Protocol):
 
 
 class Language(NamedTuple):
-    """One protocol. ``heading`` is how a file begins, given its comment."""
+    """One protocol. ``version_line`` is how its files begin."""
 
     ear: Callable[[], Ear]
     hand: Callable[[], Hand]
-    heading: Callable[[str], str]
+    version_line: str

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from gatepost.recording.heading import heading
 from gatepost.recording.language import Hand, Language
 
 SUFFIX = ".session"
@@ -69,7 +70,7 @@ class Directory:
         self.count += 1
         self._last += 1
         text = _create(self._path / f"{self._last:04}{SUFFIX}")
-        text.write(self._language.heading(self._comment))
+        text.write(heading(self._language.version_line, self._comment))
         return Book(self._language.hand(), text)
 
     def close(self) -> None:
@@ -83,7 +84,7 @@ class File:
         self.count = 0
         self._language = language
         self._text = _create(path)
-        self._text.write(language.heading(comment))
+        self._text.write(heading(language.version_line, comment))
         self._text.flush()
 
     def open_book(self) -> Book:

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from gatepost.recording.language import Language
 from milters.recording.tap import Tap
-from milters.recording.writer import ConnectionWriter, heading
+from milters.recording.writer import VERSION_LINE, ConnectionWriter
 
-MILTER = Language(Tap, ConnectionWriter, heading)
+MILTER = Language(Tap, ConnectionWriter, VERSION_LINE)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from gatepost.recording.events import End, Left, Raw, RecordingError, Side
+from gatepost.recording.heading import read_heading
 from gatepost.recording.octets import unquote
 from milters import mfdef
 from milters.recording import words
@@ -41,23 +42,10 @@ class _Parser:
         self._parts: list[str | bytearray] = []
         self._body = b""
         self._body_of = (0, 0)
-        # Only "\n" ends a line: a quoted string may hold any of Unicode's other line ends.
-        lines = text.split("\n")
-        if lines[0].rstrip() != VERSION_LINE:
-            raise RecordingError(1, f'a session file begins with the line "{VERSION_LINE}"')
-        self._comment(lines[1:])
-        for self._line, line in enumerate(lines[1:], start=2):
+        self.recording.comment, lines = read_heading(text, VERSION_LINE)
+        for self._line, line in enumerate(lines, start=2):
             self._take(line)
         self._finish()
-
-    def _comment(self, lines: Sequence[str]) -> None:
-        """The lines of comment right below the first line are the recording's own."""
-        comment = []
-        for line in lines:
-            if not line.startswith("#"):
-                break
-            comment.append(line[1:].removeprefix(" ").rstrip())
-        self.recording.comment = "\n".join(comment)
 
     def _take(self, line: str) -> None:
         stripped = line.strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from gatepost.recording.events import Left, Raw
+from gatepost.recording.heading import heading
 from gatepost.recording.octets import quote, strings
 from milters import mfdef
 from milters.recording.events import Event, Packet, Recording
@@ -18,15 +19,10 @@ _INDENT = "    "
 
 def write(recording: Recording) -> str:
     """The whole file."""
-    parts = [heading(recording.comment)]
+    parts = [heading(VERSION_LINE, recording.comment)]
     for connection in recording.connections:
         parts += ConnectionWriter().lines(connection.events)
     return "".join(parts)
-
-
-def heading(comment: str) -> str:
-    """How a file begins."""
-    return f"{VERSION_LINE}\n" + "".join(f"# {line}".rstrip() + "\n" for line in comment.splitlines())
 
 
 class ConnectionWriter:

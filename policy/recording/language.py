@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from gatepost.recording.language import Language
 from policy.recording.tap import Tap
-from policy.recording.text import ConnectionWriter, heading
+from policy.recording.text import VERSION_LINE, ConnectionWriter
 
-POLICY = Language(Tap, ConnectionWriter, heading)
+POLICY = Language(Tap, ConnectionWriter, VERSION_LINE)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from gatepost.recording.events import End, Left, Raw, RecordingError, Side
+from gatepost.recording.heading import heading, read_heading
 from gatepost.recording.octets import quote, unquote
 from policy.recording.events import Answered, Asked, Clock, Connection, Event, Recording
 
@@ -19,15 +20,10 @@ _CLOCK = re.compile(r"clock ([0-9]{1,12})[ \t]*")
 
 def write(recording: Recording) -> str:
     """The whole file."""
-    parts = [heading(recording.comment)]
+    parts = [heading(VERSION_LINE, recording.comment)]
     for connection in recording.connections:
         parts += ConnectionWriter().lines(connection.events)
     return "".join(parts)
-
-
-def heading(comment: str) -> str:
-    """How a file begins."""
-    return f"{VERSION_LINE}\n" + "".join(f"# {line}".rstrip() + "\n" for line in comment.splitlines())
 
 
 class ConnectionWriter:
@@ -59,13 +55,10 @@ class ConnectionWriter:
 
 def parse(text: str) -> Recording:
     """Read the text of a session file. Raises RecordingError for what is none, with the number of the line."""
-    # Only "\n" ends a line: a quoted string may hold any of Unicode's other line ends.
-    lines = text.split("\n")
-    if lines[0].rstrip() != VERSION_LINE:
-        raise RecordingError(1, f'a session file begins with the line "{VERSION_LINE}"')
-    recording = Recording(comment=_comment(lines[1:]))
+    comment, lines = read_heading(text, VERSION_LINE)
+    recording = Recording(comment=comment)
     asked: list[tuple[str, bytes]] = []
-    for number, line in enumerate(lines[1:], start=2):
+    for number, line in enumerate(lines, start=2):
         if not line.strip() or line.startswith("#"):
             continue
         try:
@@ -81,16 +74,6 @@ def parse(text: str) -> Recording:
         except ValueError as error:
             raise RecordingError(number, str(error)) from None
     return recording
-
-
-def _comment(lines: list[str]) -> str:
-    """The lines of comment right below the first line are the recording's own."""
-    comment = []
-    for line in lines:
-        if not line.startswith("#"):
-            break
-        comment.append(line[1:].removeprefix(" ").rstrip())
-    return "\n".join(comment)
 
 
 def _open(recording: Recording) -> list[Event]:

@@ -44,7 +44,6 @@ class Record:
 
 
 _VERSION = re.compile(r"[vV][ \t]*=[ \t]*DMARC1[ \t]*")
-_TAG = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _URI = re.compile(r"[a-z][a-z0-9+.-]*:[^\s,!]+", re.IGNORECASE)
 _FAILURE_OPTIONS = re.compile(r"[01ds](?::[01ds])*", re.IGNORECASE)
 
@@ -52,8 +51,9 @@ _FAILURE_OPTIONS = re.compile(r"[01ds](?::[01ds])*", re.IGNORECASE)
 def parse_record(text: bytes) -> Record | None:
     """Read one TXT record, its strings joined. None for what is no DMARC record; never raises.
 
-    Unknown tags and values that break their syntax are passed over (§4.8); a
-    tag that stands twice, or a value without a tag, spoils the list (RFC 6376 §3.2).
+    Unknown tags, and names and values that break their syntax, are passed over
+    (§4.8); a tag that stands twice, or a value without a name, spoils the list
+    (RFC 6376 §3.2).
     """
     if len(text) > MAX_RECORD:
         return None
@@ -66,7 +66,7 @@ def parse_record(text: bytes) -> Record | None:
         name, equals, value = (part.strip(" \t") for part in spec.partition("="))
         if not equals:
             continue
-        if not _TAG.fullmatch(name) or name.lower() in tags:
+        if not name or name.lower() in tags:
             return None
         tags[name.lower()] = value
     return _record(tags)

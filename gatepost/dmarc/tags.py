@@ -77,7 +77,7 @@ def _why_none(text: str) -> str:
         if name in ("v", "V") and value.startswith("DMARC1"):
             return 'no ";" after v=DMARC1, so it is no DMARC record'
         return "it has to begin with v=DMARC1, in capitals, so it is no DMARC record"
-    return "a tag stands twice or has no proper name, which spoils the record"
+    return "a tag stands twice or has no name, which spoils the record"
 
 
 def _together(record: Record, tags: list[Tag], historic: bool) -> list[str]:

@@ -37,6 +37,9 @@ RUA = ("mailto:d@example.org",)
         ("v=DMARC1; p=reject; pct=-1", Record(Policy.REJECT)),
         ("v=DMARC1; p=reject; pct=9999", Record(Policy.REJECT)),
         ("v=DMARC1; p=reject; stray word", Record(Policy.REJECT)),
+        # §4.8: no name of the grammar, so no tag that is known
+        ("v=DMARC1; p=reject; x-y=1", Record(Policy.REJECT)),
+        ("v=DMARC1; p=reject; 2nd=1; a b=c", Record(Policy.REJECT)),
         # §4.10.1: no sound policy, but somebody wants reports
         ("v=DMARC1; rua=mailto:d@example.org", Record(Policy.NONE, aggregate_uris=RUA)),
         ("v=DMARC1; p=bad; rua=mailto:d@example.org", Record(Policy.NONE, aggregate_uris=RUA)),
@@ -46,6 +49,7 @@ RUA = ("mailto:d@example.org",)
         ("v=DMARC1", Record(Policy.NONE, usable=False)),
         ("v=DMARC1; p=", Record(Policy.NONE, usable=False)),
         ("v=DMARC1; p=bad", Record(Policy.NONE, usable=False)),
+        ("v=DMARC1; p!=reject", Record(Policy.NONE, usable=False)),
         ("v=DMARC1; p=reject; sp=bad", Record(Policy.NONE, usable=False)),
         ("v=DMARC1; rua=bogus", Record(Policy.NONE, usable=False)),
     ],
@@ -59,7 +63,7 @@ def test_read(text: str, record: Record) -> None:
     [
         "", "v=", "v=DMARC", "v=DMARC2; p=reject", "v=DMARC1x; p=reject", "v=dmarc1; p=reject", "p=reject; v=DMARC1",
         "x=y; v=DMARC1; p=reject", "v=spf1 -all", "some text", "v=DMARC1 p=reject", "; v=DMARC1; p=reject",
-        "v=DMARC1; =value", "v=DMARC1; p=reject; =value", "v=DMARC1; p=none; p=reject", "v=DMARC1; a b=c",
+        "v=DMARC1; =value", "v=DMARC1; p=reject; =value", "v=DMARC1; p=none; p=reject", "v=DMARC1; x-y=1; X-Y=2",
         "v=DMARC1; p=reject; n=" + "x" * 9000,
     ],
 )  # fmt: skip

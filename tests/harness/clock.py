@@ -5,8 +5,8 @@ from __future__ import annotations
 import mmap
 import struct
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+
+from tests.harness.lasting import Closeable
 
 # The offset lies in a page that the daemon's processes share with us; each look at the clock reads it.
 _START = """\
@@ -20,7 +20,7 @@ runpy.run_module("gatepost", None, "__main__", True)
 """
 
 
-class Clock:
+class Clock(Closeable):
     """The time of whatever is started by ``command``: that of the host, and ``offset`` seconds.
 
     Seconds that are counted (``time.monotonic``) go on as ever, as they do
@@ -46,14 +46,6 @@ class Clock:
     def close(self) -> None:
         """Let go of the page; daemons that run keep theirs."""
         self._page.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def command(self, command: list[str]) -> list[str]:
         """*command*, a ``PYTHON -m gatepost ...``, with this clock."""

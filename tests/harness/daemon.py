@@ -12,11 +12,11 @@ import urllib.request
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import yaml
 
+from tests.harness.lasting import Startable
 from tests.harness.ports import LOOPBACK, free_port
 from tests.harness.process import Process
 from tests.harness.together import Together
@@ -63,7 +63,7 @@ class Notifications:
         self.path.unlink(missing_ok=True)
 
 
-class Daemon:
+class Daemon(Startable):
     """One ``gatepost run NAME`` on the configuration *file*, as a context manager.
 
     ``file`` is its configuration, ``milter`` its default socket as Postfix writes it. Made by Installation.
@@ -131,14 +131,6 @@ class Daemon:
             self._told.close()
             self._told = None
         return status
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 class Installation(Together):

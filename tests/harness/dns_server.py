@@ -45,7 +45,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, cast
 
 import dns.flags
@@ -57,6 +56,8 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 import yaml
+
+from tests.harness.lasting import Startable
 
 Records = Sequence[str | Mapping[str, Any]]
 ZoneData = Mapping[str, Records]
@@ -113,7 +114,7 @@ class _Node:
         ]
 
 
-class DnsServer:
+class DnsServer(Startable):
     """Serves *zone* from a thread of its own, between ``start`` and ``stop`` or within a ``with`` block.
 
     ``zone`` may be assigned at any time. ``queries`` lists what was asked, in
@@ -177,14 +178,6 @@ class DnsServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     async def _listen(self, udp: socket.socket, tcp: socket.socket) -> None:
         loop = asyncio.get_running_loop()

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from milters import mfdef
+from tests.harness.lasting import Closeable
 
 ALL_ACTIONS = 0x1FF
 ALL_STEPS = 0x1FFFFF
@@ -220,7 +221,7 @@ class Script:
         return steps
 
 
-class MilterClient:
+class MilterClient(Closeable):
     """One connection to a milter at *address*: (host, port), or the path of a unix socket."""
 
     def __init__(
@@ -248,12 +249,6 @@ class MilterClient:
         except BaseException:
             self.socket.close()
             raise
-
-    def __enter__(self) -> MilterClient:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def negotiate(self, version: int = 6, actions: int = ALL_ACTIONS, steps: int = ALL_STEPS) -> Negotiated:
         """Make the offer and take the answer, which is checked against it."""

@@ -7,8 +7,9 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Mapping
-from types import TracebackType
 from typing import Self
+
+from tests.harness.lasting import Closeable
 
 Address = str | tuple[str, int]
 
@@ -70,7 +71,7 @@ def _line(name: str, value: str | bytes) -> bytes:
     return b"%b=%b\n" % (name.encode(), octets)
 
 
-class PolicyClient:
+class PolicyClient(Closeable):
     """One connection to a service at *address*: (host, port), or the path of a unix socket."""
 
     def __init__(self, address: Address, *, timeout: float = 10.0) -> None:
@@ -135,11 +136,3 @@ class PolicyClient:
     def close(self) -> None:
         """Close the connection, as Postfix does when it has no more use for it."""
         self.socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -28,10 +28,10 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from tests.harness.delivery import Delivery
+from tests.harness.lasting import Startable
 from tests.harness.ports import LOOPBACK, free_port
 from tests.harness.process import Process
 from tests.harness.sasl import LoginServer
@@ -120,7 +120,7 @@ def unavailable() -> str:
     return f"not installed: {', '.join(missing)}" if missing else ""
 
 
-class Postfix:
+class Postfix(Startable):
     """A running Postfix with the given smtpd services, as a context manager.
 
     Mail for the domains *inside* goes to Maildirs, all other mail to *outside*.
@@ -325,14 +325,6 @@ class Postfix:
         self.outside.stop()
         if self._root != Path():
             shutil.rmtree(self._root, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def _delivery(path: Path) -> Delivery:

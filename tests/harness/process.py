@@ -7,16 +7,16 @@ import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
+from tests.harness.lasting import Startable
 from tests.harness.waiting import wait_for
 
 # The kernel ends the child when the one that started it is gone, however it went.
 _TIED = ("setpriv", "--pdeathsig", "TERM", "--")
 
 
-class Process:
+class Process(Startable):
     """One program, in a session of its own, with standard output and error in one file.
 
     ``ready`` is asked after the start until it is true; a program that ends
@@ -107,11 +107,3 @@ class Process:
                 child.kill()
                 child.wait()
         return child.returncode
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()

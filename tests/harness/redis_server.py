@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
+from tests.harness.lasting import Startable
 from tests.harness.process import Process
 
 _READY = "eady to accept connections"
 
 
-class RedisServer:
+class RedisServer(Startable):
     """A Redis (or Valkey) on a unix socket in *directory*, which is to be a short path.
 
     It keeps on disk what it is told before it says so; a kill loses nothing. ``url`` is its address.
@@ -42,11 +42,3 @@ class RedisServer:
     def stop(self) -> None:
         """Stop it."""
         self.process.stop()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()

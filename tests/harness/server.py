@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
+from tests.harness.lasting import Startable
 from tests.harness.ports import LOOPBACK, free_port
 
 
@@ -72,7 +72,7 @@ class Connection:
         self._socket.close()
 
 
-class Server:
+class Server(Startable):
     """Listens on 127.0.0.1 (or on the unix socket *path*) and serves each connection in a thread."""
 
     def __init__(self, port: int = 0, path: Path | None = None) -> None:
@@ -146,11 +146,3 @@ class Server:
             thread.join(5)
         if self.path is not None:
             self.path.unlink(missing_ok=True)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()

@@ -8,9 +8,9 @@ import ssl
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
+from tests.harness.lasting import Closeable
 from tests.harness.ports import LOOPBACK
 
 
@@ -57,7 +57,7 @@ STRANGER = Client("192.0.2.10", "mx.example.org", "mx.example.org")
 """A server of the outside world."""
 
 
-class Session:
+class Session(Closeable):
     """One SMTP connection to a port of *host*. Opens with the banner; says nothing by itself.
 
     It comes from the address *source* where one is given.
@@ -177,14 +177,6 @@ class Session:
         """Close without a word."""
         self._file.close()
         self._socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def stuffed(octets: bytes) -> bytes:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import psutil
 
@@ -19,6 +19,7 @@ from tests.harness.mail import parse
 from tests.harness.milter_client import Mail, MilterClient, Result
 from tests.harness.policy_client import PolicyClient
 from tests.harness.ports import LOOPBACK
+from tests.harness.together import Together
 from tests.harness.trouble import trouble
 
 CLIENT = "192.0.2.10"
@@ -66,7 +67,7 @@ class Usage:
         return Usage(self.megabytes - other.megabytes, self.cpu - other.cpu, self.questions - other.questions)
 
 
-class Site:
+class Site(Together):
     """Our daemons called *names* in *directory*: *limits* for each, *dns* settings, *zone* beside the honest one.
 
     Unless the DNS is not *honest*, each has served once when the site is up, so that all is loaded and looked up.
@@ -95,23 +96,14 @@ class Site:
         self._directory = directory
         self._requests = 0
 
-    def __enter__(self) -> Self:
-        self.dns.start()
+    def _start(self, starting: ExitStack) -> None:
+        starting.enter_context(self.dns)
         settings = {"nameservers": [self.dns.address], "timeout": "1s", "message_timeout": "3s"}
         common = {"dns": settings | self._dns_settings, "trusted_networks": ["127.0.0.0/8"]}
         self.installation = Installation(self._directory, self._sections, common)
-        try:
-            self.installation.__enter__()
-        except BaseException:
-            self.dns.stop()
-            raise
+        starting.enter_context(self.installation)
         for name in self._sections if self._honest else ():
             self.served(name)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.installation.__exit__(None, None, None)
-        self.dns.stop()
 
     def address(self, name: str) -> tuple[str, int]:
         return LOOPBACK, self.installation[name].port

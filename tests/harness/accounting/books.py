@@ -111,7 +111,7 @@ class Books:
                 if missing and not kind.refused:
                     self._report("lost", f"{_name(entry)} for {len(missing)} of its recipients")
             if any(count > 1 for count in entry.arrived.values()):
-                self._report("delivered twice", _name(entry))
+                self._report(TWICE, _name(entry))
             if entry.put_off:
                 self._count(entry, "put off at first")
 

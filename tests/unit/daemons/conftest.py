@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.daemons.support import LogFile
+from tests.harness.log_file import LogFile
 
 
 @pytest.fixture

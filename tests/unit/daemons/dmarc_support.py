@@ -23,6 +23,7 @@ from gatepost.dns.steps import Question
 from gatepost.suffixes import organizational_domain_by_list, public_suffix_test
 from milters.dmarc import DmarcHandler, Tools
 from milters.handler import Verdict
+from tests.harness.log_file import LogFile
 from tests.harness.mail import parse
 from tests.unit.daemons.support import (
     ID,
@@ -30,7 +31,6 @@ from tests.unit.daemons.support import (
     OURSELVES,
     SEALER,
     STRANGER,
-    LogFile,
     common,
     inserted,
     networks,

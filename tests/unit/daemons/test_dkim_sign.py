@@ -13,10 +13,10 @@ from gatepost.dkim import taglist
 from gatepost.dkim.keys.sources import build
 from milters.dkim_sign import DkimSignHandler, Tools
 from milters.handler import Disposition
+from tests.harness.log_file import LogFile
 from tests.unit.daemons.support import (
     OURSELVES,
     STRANGER,
-    LogFile,
     common,
     deleted,
     inserted,

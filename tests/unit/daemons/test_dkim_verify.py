@@ -11,6 +11,7 @@ from gatepost.config.dkim_settings import DkimVerify
 from gatepost.dns.answer import Answer, Outcome
 from milters.dkim_verify import DkimVerifyHandler, Tools
 from milters.handler import Disposition, Verdict
+from tests.harness.log_file import LogFile
 from tests.harness.mail import parse
 from tests.unit.daemons.support import (
     ID,
@@ -19,7 +20,6 @@ from tests.unit.daemons.support import (
     SEALER,
     STRANGER,
     FixedResolver,
-    LogFile,
     deleted,
     inserted,
     networks,

@@ -20,6 +20,7 @@ from gatepost.message import Envelope, HeaderField, Message
 from milters.dmarc import DmarcHandler
 from milters.handler import Disposition, Examination, Step, Verdict
 from milters.replies import HEADER_TOO_LARGE
+from tests.harness.log_file import LogFile
 from tests.harness.mail import parse
 from tests.unit.daemons.dmarc_support import (
     ALTERED,
@@ -48,7 +49,6 @@ from tests.unit.daemons.support import (
     ID,
     OURSELVES,
     STRANGER,
-    LogFile,
     deleted,
     inserted,
     run,

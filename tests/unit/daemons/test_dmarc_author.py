@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.harness.log_file import LogFile
 from tests.unit.daemons.dmarc_support import (
     ANNA,
     ELSEWHERE,
@@ -15,7 +16,6 @@ from tests.unit.daemons.dmarc_support import (
     told,
 )
 from tests.unit.daemons.support import (
-    LogFile,
     run,
 )
 from tests.unit.dkim.support import MESSAGE

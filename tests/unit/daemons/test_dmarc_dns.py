@@ -25,9 +25,10 @@ from gatepost.suffixes import public_suffix_test
 from milters.dmarc import DmarcHandler, Tools
 from milters.handler import Verdict
 from tests.harness.dns_server import DnsServer
+from tests.harness.log_file import LogFile
 from tests.harness.mail import parse
 from tests.unit.daemons.dmarc_support import told
-from tests.unit.daemons.support import ID, SEALER, STRANGER, LogFile, common, networks
+from tests.unit.daemons.support import ID, SEALER, STRANGER, common, networks
 from tests.unit.dkim.support import MESSAGE, craft, record, rsa_key
 
 Zone = Mapping[str, Sequence[str | Mapping[str, Any]]]

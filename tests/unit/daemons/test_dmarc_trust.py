@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.harness.log_file import LogFile
 from tests.unit.daemons.dmarc_support import (
     ANNA,
     DKIM_PASS,
@@ -28,7 +29,6 @@ from tests.unit.daemons.support import (
     ID,
     NOW,
     OURSELVES,
-    LogFile,
     deleted,
     inserted,
     networks,

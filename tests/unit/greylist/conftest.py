@@ -11,8 +11,9 @@ import redis
 
 from policy.greylisting.decision import Rules
 from policy.greylisting.store import Store
+from tests.harness.log_file import LogFile
 from tests.harness.redis_server import RedisServer
-from tests.unit.greylist.support import RULES, LogFile, redis_store, sqlite_store
+from tests.unit.greylist.support import RULES, redis_store, sqlite_store
 
 MakeStore = Callable[..., Store]
 

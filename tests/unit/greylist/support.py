@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,27 +31,6 @@ def triplet(
     sender: str = "alice@example.org", recipient: str = "bob@example.net", origin: str = NETWORK
 ) -> Triplet:
     return Triplet(origin, sender, recipient)
-
-
-class LogFile:
-    """A log that can be read again."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("a+b")
-        self.log = Logger(format="json", daemon="greylist", stream=self._file.fileno())
-
-    @property
-    def lines(self) -> list[dict[str, Any]]:
-        os.lseek(self._file.fileno(), 0, os.SEEK_SET)
-        return [json.loads(line) for line in self._file.read().splitlines()]
-
-    @property
-    def messages(self) -> list[str]:
-        return [line["message"] for line in self.lines if "message" in line]
-
-    def close(self) -> None:
-        self.log.close()
-        self._file.close()
 
 
 def sqlite_store(directory: Path, rules: Rules = RULES, log: Logger | None = None) -> SqliteStore:

@@ -11,7 +11,8 @@ import pytest
 from policy.greylisting.decision import Decision, Outcome
 from policy.greylisting.desk import MOST_AT_ONCE, Desk
 from policy.greylisting.store import Question, Store, StoreError
-from tests.unit.greylist.support import LogFile, ask, counts, triplet, until
+from tests.harness.log_file import LogFile
+from tests.unit.greylist.support import ask, counts, triplet, until
 
 PASSES = Decision(Outcome.KNOWN)
 

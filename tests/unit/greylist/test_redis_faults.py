@@ -16,13 +16,13 @@ from policy.greylisting.decision import Decision, Outcome, Rules
 from policy.greylisting.desk import Desk
 from policy.greylisting.redis_store import PREFIX, RedisStore
 from policy.greylisting.store import Question, Search, StoreError
+from tests.harness.log_file import LogFile
 from tests.harness.ports import free_port
 from tests.harness.redis_server import RedisServer
 from tests.unit.greylist.support import (
     DAY,
     NOW,
     RULES,
-    LogFile,
     ask,
     counts,
     redis_store,

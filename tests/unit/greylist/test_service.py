@@ -25,7 +25,8 @@ from policy.greylisting.desk import Desk
 from policy.greylisting.setup import read_lists, rules_of
 from policy.greylisting.vouching import SpfVouching, is_listed, list_question
 from policy.handler import Request
-from tests.unit.greylist.support import NOW, LogFile, sqlite_store
+from tests.harness.log_file import LogFile
+from tests.unit.greylist.support import NOW, sqlite_store
 
 Result = TypeVar("Result")
 

@@ -14,7 +14,7 @@ from gatepost.config.errors import ConfigError
 from gatepost.config.greylist_settings import Greylist, StoreAddress
 from gatepost.config.types import SocketAddress
 from policy.greylisting.setup import check_store, list_files, make_store, read_lists
-from tests.unit.greylist.support import LogFile
+from tests.harness.log_file import LogFile
 
 ROOT = Path(__file__).parents[3]
 

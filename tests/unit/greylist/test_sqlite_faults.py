@@ -21,12 +21,12 @@ from policy.greylisting.desk import Desk
 from policy.greylisting.sqlite_store import SqliteStore
 from policy.greylisting.store import Question, Search, Store, StoreError
 from tests.harness.disk import Disk
+from tests.harness.log_file import LogFile
 from tests.harness.waiting import wait_for
 from tests.unit.greylist.support import (
     DAY,
     NOW,
     RULES,
-    LogFile,
     ask,
     counts,
     run,

@@ -15,7 +15,8 @@ from gatepost.authres.read import read
 from gatepost.authres.seal import spf_subject
 from gatepost.authres.spf_field import stated
 from policy.protocol import write_action
-from tests.unit.daemons.support import LogFile, networks
+from tests.harness.log_file import LogFile
+from tests.unit.daemons.support import networks
 from tests.unit.spf.suite import Zone
 from tests.unit.spf.support import NOW, SEALER, ZONE, Service
 

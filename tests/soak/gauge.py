@@ -13,8 +13,8 @@ from tests.soak.site import WORKERS, processes
 
 MEMORY_MARGIN = 4 * 2**20 * (WORKERS + 1)
 """Octets by which a daemon may be larger at the end of the quiet time than at its beginning: 4 MB a process."""
-DESCRIPTOR_MARGIN = 6 * WORKERS
-"""Descriptors that a daemon may have open at the end beyond those that it began with: of its store and the DNS."""
+DESCRIPTOR_MARGIN = 2 * WORKERS
+"""Descriptors that a daemon may have open at the end beyond those after the first mails: to its store and the DNS."""
 
 
 class Reading(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections import Counter
@@ -21,6 +22,8 @@ from tests.soak.world import World
 
 SETTLING = 180.0
 """Seconds within which all mail has to be decided and delivered once no more is sent."""
+FIRST_MAILS = 40
+"""Mails after which a daemon has open what it keeps open."""
 _DIED = "a worker died"
 
 
@@ -64,44 +67,55 @@ class Soak:
         self._books = Books()
         self._faults = Faults(self._site, self._books, plan.seed, plan.only)
         self._report = Report(self._books, self._faults)
-        self._over = Event()
+        self._numbers = itertools.count(1)
 
     def run(self) -> Report:
         """The whole of it."""
-        site, report = self._site, self._report
-        with site:
+        report = self._report
+        with self._site as site:
+            self._mail(self._open_all)
             before = read(site.daemons)
-            postfix = site.start_postfix()
-            try:
-                collector = Thread(target=self._collect, daemon=True)
-                collector.start()
-                traffic = Traffic(
-                    self._world.mail, site.send, self._books, self._plan.rate, self._plan.clients
-                )
-                with traffic:
-                    self._trouble(traffic)
-                    self._quiet(traffic)
-                    traffic.no_more()
-                    self._settle(traffic)
-                postfix.wait_until_idle(SETTLING)
-                self._over.set()
-                collector.join()
-                self._books.arrive(site.take())
-                report.problems += traffic.broken
-                (site.directory / "maillog.txt").write_text(postfix.log())
-            finally:
-                self._over.set()
-                site.stop_postfix()
-            self._idle()
+            self._mail(self._trouble, self._quiet)
             after = read(site.daemons)
             report.descriptors = {name: (before[name], after[name]) for name in before}
         self._books.close()
         self._judge()
         return report
 
-    def _collect(self) -> None:
-        while not self._over.wait(1):
+    def _mail(self, *phases: Callable[[Traffic], None]) -> None:
+        """Send mail through a Postfix of its own during *phases*, and wait until nobody is connected any more."""
+        site, plan, over = self._site, self._plan, Event()
+        collector = Thread(target=self._collect, args=[over], daemon=True)
+        traffic = Traffic(
+            lambda _: self._world.mail(next(self._numbers)), site.send, self._books, plan.rate, plan.clients
+        )
+        postfix = site.start_postfix()
+        try:
+            collector.start()
+            with traffic:
+                for phase in phases:
+                    phase(traffic)
+                traffic.no_more()
+                self._settle(traffic)
+            postfix.wait_until_idle(SETTLING)
+            over.set()
+            collector.join()
+            self._books.arrive(site.take())
+            self._report.problems += traffic.broken
+            with (site.directory / "maillog.txt").open("a") as log:
+                log.write(postfix.log())
+        finally:
+            over.set()
+            site.stop_postfix()
+        self._idle()
+
+    def _collect(self, over: Event) -> None:
+        while not over.wait(1):
             self._books.arrive(self._site.take())
+
+    def _open_all(self, _: Traffic) -> None:
+        """Until the workers have opened all that they open once: stores, metrics, sockets for questions."""
+        wait_for(lambda: self._books.sent >= FIRST_MAILS, "the first mails", SETTLING)
 
     def _trouble(self, traffic: Traffic) -> None:
         end = time.monotonic() + self._plan.seconds * self._plan.troubled

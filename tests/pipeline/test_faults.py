@@ -15,6 +15,7 @@ from tests.harness.trouble import trouble
 from tests.harness.waiting import wait_for
 from tests.pipeline.accounts import Accounts
 from tests.pipeline.server import LAYOUTS, Server
+from tests.pipeline.servers.amavis import AT_ONCE
 from tests.pipeline.world import SPOOFED, World, acquaint, bring
 
 RATES = {"A": 2.0, "B": 1.0}
@@ -40,12 +41,15 @@ class Fault:
 
     *told* is what senders of good mail hear meanwhile; where it is "", they notice nothing, and
     *waits* is why mail is in the queue. *spoofed* is the code for a mail that must not come in.
+    So many mails as are *in_hand* there may come twice: passed on when the part went away, which
+    Postfix was not told any more (RFC 1047).
     """
 
     part: str
     spoofed: int
     told: str = ""
     waits: str = ""
+    in_hand: int = 0
 
     def __str__(self) -> str:
         return self.part
@@ -60,12 +64,12 @@ AFTER_THE_QUEUE = [
     Fault("greylist", 451, told=_POLICY),
     Fault("dmarc-stamp", 550, waits=_MILTER),
     Fault("dkim-sign", 550, waits=_MILTER),
-    Fault("amavis", 550, waits="Connection refused"),
+    Fault("amavis", 550, waits="Connection refused", in_hand=AT_ONCE),
     Fault("dns", 451, told="cannot be evaluated now"),
 ]
 BEFORE_THE_QUEUE = [
     Fault("dmarc-enforce", 451, told=_MILTER),
-    Fault("amavis", 451, told="queue file write error"),
+    Fault("amavis", 451, told="queue file write error", in_hand=2 * AT_ONCE),
 ]
 
 
@@ -135,7 +139,7 @@ def goes_away(server: Server, fault: Fault, seconds: float) -> None:
                 each.start()
         accounts.settle()
     assert told(world) == 550
-    assert accounts.problems() == []
+    assert accounts.problems(fault.in_hand) == []
     assert (server.queue(), server.outside.queue()) == ([], [])
     for daemon in server.gatepost.daemons.values():
         assert trouble(daemon.log()) == []

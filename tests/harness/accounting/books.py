@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from tests.harness.accounting.mail import NUMBER, Mail
 from tests.harness.delivery import Delivery
 
+TWICE = "delivered twice"
+"""The discrepancy that a part can cause by going away with a mail in its hands (RFC 1047)."""
+
 _SHOWN = 5
 """Examples of each kind of discrepancy."""
 

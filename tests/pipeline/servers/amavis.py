@@ -23,6 +23,9 @@ LOG, OUTWARD_LOG = Path("/var/log/amavis.log"), Path("/var/log/amavis-out.log")
 LOCAL = Path("/etc/spamassassin/local.cf")
 QUARANTINE = Path("/var/lib/amavis/virusmails")
 
+AT_ONCE = 2
+"""Mails that one instance has in its hands at most."""
+
 _PLACES = ("tmp", "db", "virusmails")
 
 # What the guides have in 50-user, as far as it decides over mail: spam is kept aside, and its sender not told.
@@ -31,7 +34,7 @@ use strict;
 $myhostname = '{hostname}';
 @local_domains_acl = ({domains});
 @bypass_spam_checks_maps = (\\%bypass_spam_checks, \\@bypass_spam_checks_acl, \\$bypass_spam_checks_re);
-$max_servers = 2;
+$max_servers = {at_once};
 $enable_db = 0;
 $enable_global_cache = 0;
 $sa_tag_level_deflt = -999;
@@ -126,7 +129,7 @@ def two_instances(directory: Path, further: str = "") -> list[Amavis]:
 def _furnish(further: str = "") -> None:
     """Write what Amavis and SpamAssassin read, with *further* lines for Amavis."""
     domains = ", ".join(f"'.{domain}'" for domain in HOSTED)
-    user = _USER.format(hostname=HOSTNAME, domains=domains, log=LOG)
+    user = _USER.format(hostname=HOSTNAME, domains=domains, log=LOG, at_once=AT_ONCE)
     rewrite("/etc/amavis/conf.d/50-user", user.removesuffix("1;\n") + further + "1;\n")
     shutil.copy(CONF / "amavis" / "50-gatepost", "/etc/amavis/conf.d/50-gatepost")
     rewrite(LOCAL, _SPAMASSASSIN.format(address=ADDRESS))

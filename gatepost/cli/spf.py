@@ -21,7 +21,7 @@ from gatepost.dns.resolver import Resolver
 from gatepost.dns.zone import Zone
 from gatepost.networks import parse_address
 from gatepost.spf.check import Check
-from gatepost.spf.query import MAX_VOID_LOOKUPS
+from gatepost.spf.questions import MAX_VOID_LOOKUPS
 from gatepost.spf.report import says
 from gatepost.spf.result import Identity, SpfResult, safe
 from gatepost.spf.result import Verdict as SpfVerdict

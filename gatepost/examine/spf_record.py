@@ -9,7 +9,7 @@ from gatepost.dns.budget import Budget
 from gatepost.dns.resolver import Resolver
 from gatepost.examine.item import Item, Status
 from gatepost.spf.check import Check
-from gatepost.spf.query import MAX_VOID_LOOKUPS
+from gatepost.spf.questions import MAX_VOID_LOOKUPS
 from gatepost.spf.result import SpfResult, Verdict
 from gatepost.spf.trace import Term, Trace
 

@@ -11,9 +11,10 @@ from gatepost.dns.budget import Budget
 from gatepost.dns.resolver import Resolver
 from gatepost.networks import Address, parse_address
 from gatepost.spf.identity import NoIdentityError, identity_of, sender_of
-from gatepost.spf.query import Question, Subject
+from gatepost.spf.questions import Question
 from gatepost.spf.replay import Missing, evaluate
 from gatepost.spf.result import SpfResult, Verdict
+from gatepost.spf.subject import Subject
 from gatepost.spf.trace import Trace
 
 MAX_ROUNDS = 150

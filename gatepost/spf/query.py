@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
@@ -18,55 +17,21 @@ from typing import Any
 
 import spf
 
-from gatepost.dns.answer import Answer, Outcome
-from gatepost.networks import Address
 from gatepost.spf.identity import Sender
 from gatepost.spf.macros import MacroError, expand_domain, expand_explanation
+from gatepost.spf.questions import Answers, Questions
 from gatepost.spf.result import Identity, safe
+from gatepost.spf.subject import PERSONAL, Subject, dotted
 from gatepost.spf.terms import OCTETS_A_TERM, terms_of, weight
 from gatepost.spf.trace import Trace
 
 MAX_TERMS = 5000
 """Terms read in one evaluation, of all records together. A record of 64 kB can have 3,500 networks."""
 
-MAX_VOID_LOOKUPS = 2
-"""Different look-ups that find nothing (RFC 7208 §4.6.4)."""
-
-Question = tuple[str, str]
-"""A name in lower case, and a record type."""
-
-Answers = Callable[[str, str], Answer | None]
-"""Gives the answer to a name and record type, or None where it is not at hand."""
-
 # What means the same in every record: networks, "all", and mechanisms with a whole domain.
 _GENERAL = re.compile(r"[-+?~]?(?:ip[46]:|all\Z|(?:a|mx|include):[^%]*\Z)", re.IGNORECASE)
 _LONGEST_KEPT = 300
 _NO_DOMAIN = "-"
-_LONGEST_NAME = 253
-_LONGEST_LABEL = 63
-_MOST_FORESEEN = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What is evaluated: the client, and whom it claims to send for.
-
-    ``receiver`` (our own name) and ``now`` (seconds since 1970) are for the
-    macros of explanations alone.
-    """
-
-    client: Address
-    sender: Sender
-    receiver: str = "unknown"
-    now: float = 0.0
-
-
-class MissingError(Exception):
-    """An answer is not at hand."""
-
-    def __init__(self, question: Question) -> None:
-        super().__init__(question)
-        self.question = question
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +56,19 @@ class _Term:
 
 
 class Query(spf.query):  # type: ignore[misc]
-    """pyspf's evaluation, on answers that are at hand."""
+    """pyspf's evaluation, on answers that are at hand.
+
+    ``personal`` says that it came to a macro that may stand for something else
+    in the next mail of the same client and domain.
+    """
 
     def __init__(self, subject: Subject, answers: Answers, trace: Trace | None) -> None:
-        sender = subject.sender
         client = subject.client
         # What pyspf's constructor makes anew for every query is the same for all but these: it is too slow, and
         # would split the sender at its first "@".
         self.__dict__.update(_BLANK)
         self.exps = dict(self.defexps)
-        self.l, self.o = sender.local_part, sender.domain
-        self.d = sender.domain
-        self.s = f"{sender.local_part}@{sender.domain}"
-        self.h = sender.helo
-        self.r = subject.receiver or "unknown"
+        self.d = self.o = subject.sender.domain
         self.ipaddr = client
         self._bits = self.cidrmax = client.max_prefixlen
         if client.version == 4:
@@ -116,28 +80,11 @@ class Query(spf.query):  # type: ignore[misc]
         self.mechanism = None
         self.trace = trace
         self.record = ""
-        self.voids: set[Question] = set()
-        self.foreseen: dict[Question, None] = {}
+        self.questions = Questions(answers, trace)
+        self.personal = False
         self.terms = 0
         self._levels: list[int] = []
         self._unfollowed = False
-        self._answers = answers
-
-    @property
-    def t(self) -> str:
-        """The time, for macros."""
-        return str(int(self._subject.now))
-
-    @property
-    def c(self) -> str:
-        """The client's address as people write it, for macros."""
-        return str(self._subject.client)
-
-    @property
-    def i(self) -> str:
-        """The client's address as parts with dots between them, for macros and names in the DNS."""
-        client = self._subject.client
-        return self.c if client.version == 4 else ".".join(client.exploded.replace(":", "").upper())
 
     # -- records
 
@@ -169,8 +116,7 @@ class Query(spf.query):  # type: ignore[misc]
                 text = f"More than {MAX_TERMS} terms, or {MAX_TERMS * OCTETS_A_TERM} octets of them"
                 raise spf.PermError(text)
             terms = terms_of(record)
-            for include in terms.includes[: _MOST_FORESEEN - len(self.foreseen)]:
-                self.foreseen[include, "TXT"] = None
+            self.questions.foresee_records(terms.includes)
             self._unfollowed = self._unfollowed or terms.redirects
             record = terms.text
         result = super().check0(record, recursion)
@@ -229,29 +175,16 @@ class Query(spf.query):  # type: ignore[misc]
     def _macro(self, letter: str) -> str:
         if letter == "p":
             return str(self.getp())
-        value: str = getattr(self, letter)
-        return value
+        if letter == "d":
+            return str(self.d)
+        self.personal = self.personal or letter in PERSONAL
+        return self._subject.letter(letter)
 
     # -- DNS
 
     def dns(self, name: str, qtype: str, cnames: object = None, ignore_void: bool = False) -> list[Any]:
-        """The records of *name*; none if it cannot be a name at all. CNAMEs have been followed already."""
-        name = name.lower().removesuffix(".")
-        if not _askable(name):
-            return []
-        answer = self._answers(name, qtype)
-        if answer is None:
-            raise MissingError((name, qtype))
-        void = not ignore_void and _is_void(qtype, answer)
-        if self.trace is not None:
-            self.trace.asked(name, qtype, answer, void)
-        if answer.temporary:
-            raise spf.TempError(f"{qtype} of {name}: {answer.detail or answer.outcome}")
-        if void:
-            self.voids.add((name, qtype))
-            if len(self.voids) > MAX_VOID_LOOKUPS:
-                raise spf.PermError(f"More than {MAX_VOID_LOOKUPS} DNS look-ups that found nothing")
-        return list(answer.records)
+        """The records of *name* (:meth:`Questions.ask`)."""
+        return self.questions.ask(name, qtype, ignore_void)
 
     def dns_txt(self, domainname: str, rr: str = "TXT", ignore_void: bool = False) -> list[Any]:
         """The TXT records of *domainname*; the strings of each have been joined already."""
@@ -262,19 +195,16 @@ class Query(spf.query):  # type: ignore[misc]
         exchanges = sorted(self.dns(domainname, "MX"))
         if len(exchanges) > spf.MAX_MX:
             raise spf.PermError(f"More than {spf.MAX_MX} MX records")
-        for _, exchange in exchanges:
-            if exchange:
-                self.foreseen[exchange.lower(), self.A] = None
+        self.questions.foresee_addresses([exchange.lower() for _, exchange in exchanges if exchange], self.A)
         return [address for _, exchange in exchanges for address in self.dns_a(exchange, self.A)]
 
     def validated_ptrs(self) -> list[str]:
         """The client's names that lead back to it (§5.5); errors mean that there are none, or one less."""
         try:
-            names = [name.lower() for name in self.dns_ptr(self.i)[: spf.MAX_PTR]]
+            names = [name.lower() for name in self.dns_ptr(dotted(self._subject.client))[: spf.MAX_PTR]]
         except spf.TempError:
             return []
-        for name in names:
-            self.foreseen[name, self.A] = None
+        self.questions.foresee_addresses(names, self.A)
         validated = [name for name in names if self._leads_back(name)]
         if self.trace is not None and self.trace.term is not None and self.trace.term.mechanism == "ptr":
             self.trace.hit = bool(spf.domainmatch(validated, self.trace.term.target))
@@ -301,7 +231,11 @@ class Query(spf.query):  # type: ignore[misc]
         return False
 
 
-_BLANK = vars(spf.query("", "x@x.example", "x"))
+_BLANK = {
+    name: value
+    for name, value in vars(spf.query("", "x@x.example", "x")).items()
+    if name not in PERSONAL  # these are the subject's: what reads them here is to fail, not to be misled
+}
 
 _NOBODY = Sender(Identity.MAIL_FROM, "", _NO_DOMAIN, "")
 _READERS = {
@@ -314,22 +248,3 @@ _READERS = {
 def _general(term: str, family: str) -> Any:
     """What pyspf reads in a term that is the same for every domain: most of what records hold."""
     return spf.query.validate_mechanism(_READERS[family], term)
-
-
-def _is_void(rdtype: str, answer: Answer) -> bool:
-    """Whether a look-up found nothing (§4.6.4).
-
-    A host that has IPv4 addresses alone exists: that an IPv6 client does not
-    find it is no sign of abuse, and by far the most common way to the limit.
-    """
-    if answer.outcome is Outcome.NODATA:
-        return rdtype != "AAAA"
-    return answer.outcome is Outcome.NXDOMAIN
-
-
-def _askable(name: str) -> bool:
-    """Whether *name* is one that the DNS can carry. Others do not exist, and nobody is asked."""
-    if not name.isascii() or not 0 < len(name) <= _LONGEST_NAME:
-        return False
-    labels = name.split(".")
-    return "" not in labels and (len(name) <= _LONGEST_LABEL or max(map(len, labels)) <= _LONGEST_LABEL)

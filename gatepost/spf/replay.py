@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 import spf
 
-from gatepost.spf.query import Answers, Explanation, MissingError, Query, Question, Subject
+from gatepost.spf.query import Explanation, Query
+from gatepost.spf.questions import Answers, MissingError, Question
 from gatepost.spf.result import SpfResult, Verdict, safe
+from gatepost.spf.subject import Subject
 from gatepost.spf.trace import Trace
 
 _ERRORS = ("SPF Permanent Error: ", "SPF Temporary Error: ")
@@ -49,7 +51,7 @@ def evaluate(subject: Subject, answers: Answers, trace: Trace | None = None) -> 
             explanation = query.explained(text) if verdict is Verdict.FAIL else ""
     except MissingError as missing:
         foreseen = tuple(
-            each for each in query.foreseen if each != missing.question and answers(*each) is None
+            each for each in query.questions.foreseen if each != missing.question and answers(*each) is None
         )
         return Missing(missing.question, foreseen, query.terms)
     except Exception as error:
@@ -65,6 +67,6 @@ def evaluate(subject: Subject, answers: Answers, trace: Trace | None = None) -> 
         explanation=explanation,
         problem=problem,
         lookups=min(query.lookups, spf.MAX_LOOKUP + 1),
-        void_lookups=len(query.voids),
+        void_lookups=len(query.questions.voids),
         fault=fault,
     )

@@ -12,9 +12,11 @@ import spf
 from gatepost.dns.answer import Answer, Outcome
 from gatepost.networks import parse_address
 from gatepost.spf.identity import NoIdentityError, sender_of
-from gatepost.spf.query import MAX_TERMS, MAX_VOID_LOOKUPS, Subject
+from gatepost.spf.query import MAX_TERMS
+from gatepost.spf.questions import MAX_VOID_LOOKUPS
 from gatepost.spf.replay import Missing, evaluate
 from gatepost.spf.result import MAX_TEXT, SpfResult
+from gatepost.spf.subject import Subject
 from gatepost.spf.trace import Trace
 from tests.fuzz.tape import Tape, counted
 from tests.fuzz.told import check_told

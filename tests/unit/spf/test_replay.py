@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from gatepost.dns.answer import Answer, Outcome
 from gatepost.networks import parse_address
 from gatepost.spf.identity import sender_of
-from gatepost.spf.query import MAX_TERMS, Subject
+from gatepost.spf.query import MAX_TERMS
 from gatepost.spf.replay import Missing, evaluate
 from gatepost.spf.result import MAX_TEXT, SpfResult, Verdict
+from gatepost.spf.subject import Subject
 from gatepost.spf.trace import Term, Trace
 from tests.unit.spf.suite import Items, Zone, answer
 
@@ -177,6 +178,29 @@ def test_what_is_missing_is_told_with_what_will_be() -> None:
     missing = ask()
     assert isinstance(missing, Missing)
     assert (missing.needed, missing.foreseen) == (("m1.example.org", "A"), (("m5.example.org", "A"),))
+
+
+def test_includes_are_not_foreseen_beyond_their_number() -> None:
+    """Ten exchanges are enough: a record that comes after them can name hundreds of others."""
+    exchanges = [f"m{number}.example.org" for number in range(10)]
+    many = " ".join(f"include:i{number}.example.org" for number in range(100))
+    zone: Zone = {
+        "example.org": [
+            {"TXT": "v=spf1 mx include:a.example.org"},
+            *({"MX": (1, name)} for name in exchanges),
+        ],
+        "a.example.org": [{"TXT": f"v=spf1 {many}"}],
+        **dict.fromkeys(exchanges, ONLY4),
+    }
+    known: dict[tuple[str, str], Answer] = {}
+    foreseen: set[str] = set()
+    while isinstance(outcome := evaluate(subject(), lambda *question: known.get(question)), Missing):
+        foreseen.update(name for name, rdtype in outcome.foreseen if rdtype == "TXT")
+        if outcome.needed[0] == "i0.example.org":
+            break
+        known[outcome.needed] = answer(zone, *outcome.needed)
+    assert isinstance(outcome, Missing)
+    assert foreseen == {"a.example.org"}
 
 
 @pytest.mark.parametrize(

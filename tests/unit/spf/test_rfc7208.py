@@ -6,9 +6,9 @@ import pytest
 
 from gatepost.networks import parse_address
 from gatepost.spf.identity import NoIdentityError, sender_of
-from gatepost.spf.query import Subject
 from gatepost.spf.replay import Missing, evaluate
 from gatepost.spf.result import SpfResult
+from gatepost.spf.subject import Subject
 from gatepost.spf.trace import Trace
 from tests.unit.spf.suite import Case, answer, cases
 

@@ -24,6 +24,7 @@ from gatepost.log import Logger
 from gatepost.metrics import Metrics
 from gatepost.networks import Networks
 from gatepost.spf.check import Check, client_of
+from gatepost.spf.outcomes import Outcomes
 from gatepost.spf.report import authres_result, received_spf
 from gatepost.spf.result import SpfResult
 from policy.handler import DUNNO, Request
@@ -89,6 +90,7 @@ class SpfHandler:
         self._ignored = HostList(settings.ignore_hosts)
         self._allow = AllowList(settings.allow, tools.resolver, tools.new_budget)
         self._receiver = "unknown" if settings.hide_receiver else tools.authserv_id
+        self._outcomes = Outcomes()
         self._messages: Instances[_Message] = Instances(MESSAGES_REMEMBERED, SECONDS_REMEMBERED, tools.clock)
 
     async def close(self) -> None:
@@ -139,6 +141,7 @@ class SpfHandler:
                 helo,
                 mail_from,
                 receiver=self._receiver,
+                outcomes=self._outcomes,
             )
 
         book = self._rule_book

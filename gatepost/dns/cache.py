@@ -59,11 +59,11 @@ class Cache:
     def put(self, key: Key, answer: Answer, ttl: float) -> None:
         """Keep *answer* for *ttl* seconds; with none left, or too heavy to keep, it is not kept at all."""
         self._drop(key)
-        weight = ENTRY_BYTES + sum(map(_weigh, answer.records))
-        if ttl <= 0 or self._entries <= 0 or weight > self._limit:
+        weighs = weight(answer)
+        if ttl <= 0 or self._entries <= 0 or weighs > self._limit:
             return
-        self._kept[key] = (self._clock() + ttl, answer, weight)
-        self._weight += weight
+        self._kept[key] = (self._clock() + ttl, answer, weighs)
+        self._weight += weighs
         while len(self._kept) > self._entries or self._weight > self._limit:
             self._drop(next(iter(self._kept)))
 
@@ -71,6 +71,11 @@ class Cache:
         entry = self._kept.pop(key, None)
         if entry is not None:
             self._weight -= entry[2]
+
+
+def weight(answer: Answer) -> int:
+    """Estimate the bytes that *answer* occupies with its question, where both are kept."""
+    return ENTRY_BYTES + sum(map(_weigh, answer.records))
 
 
 def _weigh(record: object) -> int:

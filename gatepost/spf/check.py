@@ -11,6 +11,7 @@ from gatepost.dns.budget import Budget
 from gatepost.dns.resolver import Resolver
 from gatepost.networks import Address, parse_address
 from gatepost.spf.identity import NoIdentityError, identity_of, sender_of
+from gatepost.spf.outcomes import Outcomes
 from gatepost.spf.questions import Question
 from gatepost.spf.replay import Missing, evaluate
 from gatepost.spf.result import SpfResult, Verdict
@@ -33,7 +34,11 @@ def client_of(text: str) -> Address | None:
 
 
 class Check:
-    """One check of one identity: ``now()`` where all answers are at hand, otherwise ``finish()``."""
+    """One check of one identity: ``now()`` where all answers are at hand, otherwise ``finish()``.
+
+    *outcomes* are those of earlier checks. This one's is kept there where no
+    answer had to be waited for: most domains are asked about once.
+    """
 
     def __init__(
         self,
@@ -45,12 +50,14 @@ class Check:
         *,
         receiver: str = "unknown",
         traced: bool = False,
+        outcomes: Outcomes | None = None,
     ) -> None:
         self.trace: Trace | None = None
         """The steps of the last evaluation, if it is *traced*."""
         self._resolver = resolver
         self._budget = budget
         self._traced = traced
+        self._outcomes = None if traced else outcomes
         self._known: dict[Question, Answer] = {}
         self._asked: dict[Question, asyncio.Task[Answer]] = {}
         self._terms = self._rounds = 0
@@ -73,7 +80,7 @@ class Check:
         """Evaluate with the answers that are at hand. None means that ``finish`` has to be awaited."""
         if self._result is None and self._answer(*self._missing.needed) is not None:
             self.trace = Trace() if self._traced else None
-            outcome = evaluate(self._subject, self._answer, self.trace)
+            outcome = evaluate(self._subject, self._answer, self.trace, self._outcomes)
             if isinstance(outcome, SpfResult):
                 self._result = outcome
             else:
@@ -104,6 +111,7 @@ class Check:
 
     async def _look_up(self, missing: Missing) -> None:
         """Wait for what is needed; what is foreseen is asked for, but not waited for."""
+        self._outcomes = None
         for question in missing.foreseen:
             if question not in self._asked:
                 self._asked[question] = asyncio.create_task(self._resolver.lookup(*question, self._budget))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import spf
 
+from gatepost.spf.outcomes import Outcomes
 from gatepost.spf.query import Explanation, Query
 from gatepost.spf.questions import Answers, MissingError, Question
 from gatepost.spf.result import SpfResult, Verdict, safe
@@ -34,11 +35,16 @@ class Missing:
     terms: int
 
 
-def evaluate(subject: Subject, answers: Answers, trace: Trace | None = None) -> SpfResult | Missing:
+def evaluate(
+    subject: Subject, answers: Answers, trace: Trace | None = None, outcomes: Outcomes | None = None
+) -> SpfResult | Missing:
     """Evaluate check_host() (RFC 7208 §4) as far as *answers* go. Raises nothing.
 
-    A *trace* notes each step.
+    A *trace* notes each step. *outcomes* are those of earlier evaluations: where
+    one is still good, it is the result.
     """
+    if outcomes is not None and (known := outcomes.find(subject, answers)) is not None:
+        return known
     query = Query(subject, answers, trace)
     sender = subject.sender
     verdict, problem, explanation, fault = Verdict.TEMPERROR, "", "", ""
@@ -58,7 +64,7 @@ def evaluate(subject: Subject, answers: Answers, trace: Trace | None = None) -> 
         # Nothing is known that leads here. A fault of ours must not refuse mail, and not crash the daemon.
         problem = "the check itself failed"
         fault = safe(f"{type(error).__name__}: {error}")
-    return SpfResult(
+    result = SpfResult(
         verdict=verdict,
         identity=sender.identity,
         domain=sender.domain,
@@ -70,3 +76,6 @@ def evaluate(subject: Subject, answers: Answers, trace: Trace | None = None) -> 
         void_lookups=len(query.questions.voids),
         fault=fault,
     )
+    if outcomes is not None and not query.personal:
+        outcomes.keep(subject, query.questions.used, result)
+    return result

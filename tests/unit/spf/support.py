@@ -39,15 +39,18 @@ ZONE: Zone = {
 
 
 class ZoneResolver:
-    """Answers from a zone: at once if it *knows* them, otherwise through ``lookup``."""
+    """Answers from a zone: at once if it *knows* them, the same each time, otherwise through ``lookup``."""
 
     def __init__(self, zone: Zone, knows: bool) -> None:
         self.zone = zone
         self.questions: list[tuple[str, str]] = []
         self._knows = knows
+        self._known: dict[tuple[str, str], Answer] = {}
 
     def cached(self, name: str, rdtype: str) -> Answer | None:
-        return answer(self.zone, name, rdtype) if self._knows else None
+        if not self._knows:
+            return None
+        return self._known.setdefault((name, rdtype), answer(self.zone, name, rdtype))
 
     async def lookup(self, name: str, rdtype: str, budget: Budget | None = None) -> Answer:
         self.questions.append((name, rdtype))

@@ -6,6 +6,7 @@ import re
 import tracemalloc
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock, patch
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 from gatepost.authres.read import read
 from gatepost.authres.seal import spf_subject
 from gatepost.authres.spf_field import stated
+from gatepost.spf import replay
+from gatepost.spf.query import Query
 from policy.protocol import write_action
 from tests.harness.log_file import LogFile
 from tests.unit.daemons.support import networks
@@ -414,6 +417,28 @@ def test_a_spared_message_says_so(tmp_path: Path) -> None:
     log.close()
     assert (dry["would"], dry["spared"]) == ("550", "dry_run")
     assert (allowed["would"], allowed["spared"]) == ("550", "allow.domains")
+
+
+def test_many_senders_of_one_domain_are_evaluated_once_and_told_apart(tmp_path: Path) -> None:
+    log = LogFile(tmp_path / "log")
+    service = Service(log=log.log)
+    names = ("bob", "eve", "root")
+    with patch.object(replay, "Query", Mock(wraps=Query)) as queries:
+        actions = [service.ask(sender=f"{name}@pass.example") for name in names]
+    lines = log.lines
+    log.close()
+    assert queries.call_count == 2  # HELO, and MAIL FROM
+    for name, action in zip(names, actions, strict=True):
+        value = action.removeprefix("PREPEND Authentication-Results:").encode()
+        told = stated(value)
+        assert told is not None
+        assert SEALER.opened(value, told.subject, NOW)
+        assert told.mail_from == f"{name}@pass.example".encode()
+        assert f"smtp.mailfrom={name}@pass.example" in action
+    assert [(line["spf"], line["spf_helo"], line["mechanism"]) for line in lines] == [
+        ("pass", "none", "ip4:192.0.2.0/24")
+    ] * len(names)
+    assert service.counted("gatepost_results_total", method="spf", result="pass") == len(names)
 
 
 def test_counts() -> None:

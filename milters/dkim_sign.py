@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from gatepost.address import AddressError, Mailbox, author
+from gatepost.address import AddressError, Mailbox, authors
 from gatepost.authres.border import FIELD_NAME
 from gatepost.authres.result import Result
 from gatepost.authres.write import format_value
@@ -183,7 +183,7 @@ class SigningExamination:
             if not values:
                 continue
             try:
-                mailbox = author(values)
+                mailbox = authors(values)[0]
             except AddressError as error:
                 reasons.append(f"{header.title()}: {error}")
                 continue

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from gatepost.address import AddressError, author
+from gatepost.address import AddressError, authors
 from gatepost.authres.border import FIELD_NAME, Border
 from gatepost.authres.seal import Sealer, message_subject
 from gatepost.authres.write import format_value
@@ -198,7 +198,7 @@ class _Verifying:
         """The author's domain, "" for none. Found out when it is first asked for: not all that is shown is read."""
         if self._author is None:
             try:
-                self._author = author(self._message.values(b"from")).domain
+                self._author = authors(self._message.values(b"from"))[0].domain
             except AddressError:
                 self._author = ""
         return self._author

@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from gatepost.address import AddressError, author
+from gatepost.address import AddressError, authors
 from gatepost.authres.border import FIELD_NAME, Border
 from gatepost.authres.result import Property, Result
 from gatepost.authres.seal import Sealer, message_subject
@@ -133,12 +133,13 @@ class _Evaluating:
         if self._evidence.dmarc:
             return "evaluated before"
         try:
-            mailbox = author(message.values(b"from"))
+            mailboxes = authors(message.values(b"from"))
         except AddressError as error:
             self._bad_from = str(error)
             return ""
-        self._author = mailbox.domain
-        if self._daemon.ignore_from & {mailbox.domain, mailbox.addr_spec.lower()}:
+        self._author = mailboxes[0].domain
+        ignored = self._daemon.ignore_from
+        if self._author in ignored or all(mailbox.addr_spec.lower() in ignored for mailbox in mailboxes):
             return "author in ignore_from"
         return ""
 

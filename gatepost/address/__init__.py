@@ -5,18 +5,18 @@ from gatepost.address.mailbox import (
     BadSyntax,
     Mailbox,
     NoAuthor,
-    SeveralAddresses,
+    SeveralDomains,
     SeveralFields,
 )
-from gatepost.address.parse import author, parse_mailboxes
+from gatepost.address.parse import authors, parse_mailboxes
 
 __all__ = [
     "AddressError",
     "BadSyntax",
     "Mailbox",
     "NoAuthor",
-    "SeveralAddresses",
+    "SeveralDomains",
     "SeveralFields",
-    "author",
+    "authors",
     "parse_mailboxes",
 ]

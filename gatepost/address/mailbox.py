@@ -50,9 +50,9 @@ class Mailbox:
         return f'"{escaped}"@{self.domain}'
 
 
-class SeveralAddresses(AddressError):  # noqa: N818
-    """The field holds more than one mailbox: all of them are in ``mailboxes``."""
+class SeveralDomains(AddressError):  # noqa: N818
+    """The field holds mailboxes of more than one domain: all of them are in ``mailboxes``."""
 
     def __init__(self, mailboxes: list[Mailbox]) -> None:
-        super().__init__(f"{len(mailboxes)} addresses where one is expected")
+        super().__init__(f"{len(mailboxes)} addresses that are not of one domain")
         self.mailboxes = mailboxes

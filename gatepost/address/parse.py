@@ -22,7 +22,7 @@ from gatepost.address.mailbox import (
     BadSyntax,
     Mailbox,
     NoAuthor,
-    SeveralAddresses,
+    SeveralDomains,
     SeveralFields,
 )
 from gatepost.domains import InvalidNameError, to_ascii
@@ -93,21 +93,21 @@ def parse_mailboxes(value: bytes) -> list[Mailbox]:
         position += 1
 
 
-def author(values: Sequence[bytes]) -> Mailbox:
-    """Give the author of a message whose From fields have these *values*.
+def authors(values: Sequence[bytes]) -> list[Mailbox]:
+    """Give the authors of a message whose From fields have these *values*: at least one, all of one domain.
 
-    There must be exactly one field with exactly one mailbox. Raises
-    :class:`NoAuthor`, :class:`SeveralFields`, :class:`SeveralAddresses` or
-    :class:`BadSyntax`.
+    There must be exactly one field. Its domain is the Author Domain (RFC 9989
+    §5.3.1). Raises :class:`NoAuthor`, :class:`SeveralFields`,
+    :class:`SeveralDomains` or :class:`BadSyntax`.
     """
     if not values:
         raise NoAuthor("no From field")
     if len(values) > 1:
         raise SeveralFields(f"{len(values)} From fields")
     mailboxes = parse_mailboxes(values[0])
-    if len(mailboxes) > 1:
-        raise SeveralAddresses(mailboxes)
-    return mailboxes[0]
+    if any(mailbox.domain != mailboxes[0].domain for mailbox in mailboxes):
+        raise SeveralDomains(mailboxes)
+    return mailboxes
 
 
 def _text(value: bytes) -> str:

@@ -27,7 +27,7 @@ class Dmarc(Daemon):
     on_temperror: Literal["accept", "tempfail"] = "accept"
     """What becomes of a message whose DNS questions were not answered."""
     bad_from: Literal["permerror", "reject"] = "permerror"
-    """What becomes of a message without exactly one author address that can be read."""
+    """What becomes of a message whose From field cannot be read, or names no author or authors of several domains."""
     indirect_mail: Literal["quarantine", "accept", "reject"] = "quarantine"
     """What becomes, instead of a rejection, of mail that comes through a mailing list (List-Id and List-Post) or a
     host in ``trusted_forwarders`` (RFC 9989 §7.4)."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from gatepost.address import AddressError, author
+from gatepost.address import AddressError, authors
 from gatepost.authres.border import FIELD_NAME
 from gatepost.authres.read import ARParseError, read
 from gatepost.authres.result import Result
@@ -200,7 +200,7 @@ async def _dmarc(
     report: Report, results: Iterable[SignatureResult], rules: Rules, resolver: NotingResolver
 ) -> None:
     try:
-        report.author = author(report.message.values(b"from")).domain
+        report.author = authors(report.message.values(b"from"))[0].domain
     except AddressError as error:
         report.evaluation = Evaluation(Verdict.PERMERROR, reason=f"From: {error}")
         return

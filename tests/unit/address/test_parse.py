@@ -14,9 +14,9 @@ from gatepost.address import (
     BadSyntax,
     Mailbox,
     NoAuthor,
-    SeveralAddresses,
+    SeveralDomains,
     SeveralFields,
-    author,
+    authors,
     parse_mailboxes,
 )
 from gatepost.address.grammar import MAX_COMMENT_NESTING
@@ -225,25 +225,27 @@ def test_comment_nesting_is_read_up_to_the_limit() -> None:
         ([], NoAuthor),
         ([b" a@b.nl", b" a@b.nl"], SeveralFields),
         ([b"", b""], SeveralFields),
-        ([b" a@b.nl, c@d.nl"], SeveralAddresses),
+        ([b" a@b.nl, c@d.nl"], SeveralDomains),
+        ([b" a@b.nl, c@sub.b.nl"], SeveralDomains),
         ([b""], BadSyntax),
         ([b" foo"], BadSyntax),
     ],
 )
 def test_no_author(values: list[bytes], error: type[AddressError]) -> None:
     with pytest.raises(AddressError) as caught:
-        author(values)
+        authors(values)
     assert type(caught.value) is error
 
 
-def test_author() -> None:
-    assert author([b" Foo <a@B.nl>"]) == Mailbox("a", "b.nl", "Foo")
+def test_authors() -> None:
+    assert authors([b" Foo <a@B.nl>"]) == [Mailbox("a", "b.nl", "Foo")]
+    assert authors([b" a@b.nl, Foo <c@B.NL>"]) == [Mailbox("a", "b.nl"), Mailbox("c", "b.nl", "Foo")]
 
 
-def test_several_addresses_are_told() -> None:
-    with pytest.raises(SeveralAddresses) as caught:
-        author([b"a@b.nl, c@b.nl"])
-    assert [mailbox.domain for mailbox in caught.value.mailboxes] == ["b.nl", "b.nl"]
+def test_several_domains_are_told() -> None:
+    with pytest.raises(SeveralDomains) as caught:
+        authors([b"a@b.nl, c@b.nl, a@d.nl"])
+    assert [mailbox.domain for mailbox in caught.value.mailboxes] == ["b.nl", "b.nl", "d.nl"]
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_who_is_one_of_ours(
         (MESSAGE.replace(b"From: Anna", b"X-From: Anna"), "no From field"),
         (b"From: eve@example.nl\n" + MESSAGE, "From: "),
         (b"From : eve@example.nl\n" + MESSAGE, "From: "),
-        (MESSAGE.replace(b"<anna@example.nl>", b"<anna@example.nl>, <bert@example.nl>"), "From: "),
+        (MESSAGE.replace(b"<anna@example.nl>", b"<anna@example.nl>, <bert@example.org>"), "From: "),
         (MESSAGE.replace(b"Anna <anna@example.nl>", b"nobody"), "From: "),
     ],
 )
@@ -102,6 +102,12 @@ def test_unsigned_and_why(log: LogFile, keys: Path, raw: bytes, reason: str) -> 
     assert signatures(handler(log, keys), raw) == []
     assert log.lines[-1]["signed"] == "no"
     assert reason in log.lines[-1]["reason"]
+
+
+def test_authors_of_one_domain_are_signed_for(log: LogFile, keys: Path) -> None:
+    raw = MESSAGE.replace(b"<anna@example.nl>", b"<anna@example.nl>, <bert@example.nl>")
+    (found,) = signatures(handler(log, keys), raw)
+    assert found[b"d"] == b"example.nl"
 
 
 def test_rsa_and_ed25519_both_sign(log: LogFile, keys: Path) -> None:

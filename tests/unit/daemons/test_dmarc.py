@@ -310,6 +310,22 @@ def test_ignored(log: LogFile, settings: Any, envelope: Any, reason: str | None)
     assert log.lines[-1]["reason"] == reason
 
 
+@pytest.mark.parametrize(
+    ("ignored", "reason"),
+    [
+        (["example.nl"], "author in ignore_from"),
+        (["bert@example.nl", "anna@example.nl"], "author in ignore_from"),
+        (["anna@example.nl"], None),
+    ],
+)
+def test_of_several_authors_all_are_to_be_ignored(
+    log: LogFile, ignored: list[str], reason: str | None
+) -> None:
+    raw = MESSAGE.replace(FROM, b"From: anna@example.nl, bert@example.nl")
+    run(dmarc(log, ignore_from=ignored), raw, **ELSEWHERE)
+    assert log.lines[-1].get("reason") == (reason or "no aligned identifier")
+
+
 def test_an_ignored_author_brings_no_forged_fields(log: LogFile) -> None:
     raw = field(f"{ID}; {DKIM_PASS}") + MESSAGE
     assert deleted(run(dmarc(log, ignore_from=["example.nl"]), raw, **ELSEWHERE)) == [1]

@@ -25,7 +25,8 @@ HOSTILE = {
     "empty": b"From:",
     "two fields": b"From: a@other.example\nFrom: anna@example.nl",
     "a field in disguise": b"From : a@other.example\nFrom: anna@example.nl",
-    "two addresses": b"From: anna@example.nl, a@other.example",
+    "two domains": b"From: anna@example.nl, a@other.example",
+    "a domain and one below it": b"From: anna@example.nl, a@sub.example.nl",
     "a group": b"From: us: anna@example.nl;",
     "an empty group": b"From: undisclosed:;",
     "a source route": b"From: <@other.example:anna@example.nl>",
@@ -66,6 +67,7 @@ def test_no_one_author(log: LogFile, name: str) -> None:
         b"from: anna@example.nl",
         b"From:\n anna@example.nl",
         b"From : anna@example.nl",
+        b"From: anna@example.nl, Bert <bert@EXAMPLE.nl>",
     ],
 )
 def test_one_author_however_written(log: LogFile, field_: bytes) -> None:

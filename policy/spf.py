@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from gatepost.authres.seal import Sealer
-from gatepost.authres.spf_field import Stated, write_spf_field
 from gatepost.config.spf_settings import Spf
 from gatepost.dns.budget import Budget
 from gatepost.dns.resolver import Resolver
@@ -25,11 +24,11 @@ from gatepost.metrics import Metrics
 from gatepost.networks import Networks
 from gatepost.spf.check import Check, client_of
 from gatepost.spf.outcomes import Outcomes
-from gatepost.spf.report import authres_result, received_spf
 from gatepost.spf.result import SpfResult
 from policy.handler import DUNNO, Request
 from policy.instances import Instances, Key
 from policy.spf_allow import AllowList
+from policy.spf_fields import Fields, octets
 from policy.spf_rules import Refusal, Results, RuleBook
 
 MESSAGES_REMEMBERED = 10_000
@@ -91,6 +90,7 @@ class SpfHandler:
         self._allow = AllowList(settings.allow, tools.resolver, tools.new_budget)
         self._receiver = "unknown" if settings.hide_receiver else tools.authserv_id
         self._outcomes = Outcomes()
+        self._fields = Fields(settings, tools.authserv_id, tools.sealer, tools.clock)
         self._messages: Instances[_Message] = Instances(MESSAGES_REMEMBERED, SECONDS_REMEMBERED, tools.clock)
 
     async def close(self) -> None:
@@ -131,7 +131,7 @@ class SpfHandler:
 
     def _checks(self, request: Request) -> tuple[Check | None, Check | None]:
         """What is to be checked: HELO, and MAIL FROM unless it is empty."""
-        helo, sender = _octets(request.helo), _octets(request.sender)
+        helo, sender = octets(request.helo), octets(request.sender)
 
         def check(mail_from: bytes, budget: Budget) -> Check:
             return Check(
@@ -189,42 +189,13 @@ class SpfHandler:
                     domain=result.domain,
                     client=request.client_address,
                 )
-        message = _Message(results)
-        if helo is not None or mail_from is not None:
-            message.fields.extend(self._fields(request, results))
+        message = _Message(results, fields=deque(self._fields.actions(results)))
         return self._remembered(request, key, message)
 
     def _remembered(self, request: Request, key: Key, message: _Message) -> _Message:
         if request.instance:
             self._messages.put(key, message)
         return message
-
-    def _fields(self, request: Request, results: Results) -> list[str]:
-        wanted = self._settings.header
-        helo, sender = _octets(request.helo), _octets(request.sender)
-        fields = []
-        if wanted in ("a-r", "both"):
-            told = []
-            # Readers that know of one result only take the last.
-            if results.helo is not None:
-                told.append(authres_result(results.helo, helo))
-            if results.mail_from is not None:
-                told.append(authres_result(results.mail_from, sender))
-            tools = self._tools
-            value = write_spf_field(
-                tools.authserv_id,
-                told,
-                Stated(request.client_address, helo, sender),
-                tools.sealer,
-                tools.clock(),
-            )
-            if value is not None:
-                fields.append(f"PREPEND Authentication-Results: {value}")
-        if wanted in ("received-spf", "both") and results.sender is not None:
-            receiver = "" if self._settings.hide_receiver else self._tools.authserv_id
-            told_of = received_spf(results.sender, request.client_address, helo, sender, receiver)
-            fields.append(f"PREPEND Received-SPF: {told_of}")
-        return fields
 
     # -- acting
 
@@ -306,7 +277,3 @@ async def _finished(check: Check | None) -> SpfResult | None:
 def _key(request: Request) -> Key:
     """What makes a message. ``instance`` alone would do for one Postfix, but several may ask."""
     return request.instance, request.client_address, request.helo, request.sender
-
-
-def _octets(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")

@@ -7,8 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +77,8 @@ class Site:
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
-    with tempfile.TemporaryDirectory(prefix="gatepost-") as directory:
-        root = Path(directory)
-        root.chmod(0o755)
-        yield Site(root)
+def site(open_place: Path) -> Site:
+    return Site(open_place)
 
 
 def own_ports(count: int) -> list[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,16 +48,14 @@ class Site:
     common: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.directory.chmod(0o755)
         zone = self.directory / "zone.yaml"
         zone.write_text(yaml.safe_dump(ZONE))
         self.common = {"dns": {"zone": str(zone)}}
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
-    with tempfile.TemporaryDirectory(prefix="gatepost-") as directory:
-        yield Site(Path(directory))
+def site(open_place: Path) -> Site:
+    return Site(open_place)
 
 
 def send(postfix: Postfix, sender: str, recipient: str = BERT) -> None:

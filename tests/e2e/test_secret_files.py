@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.e2e.mx import Mx
 from tests.e2e.support import FRIEND, key_entries, message
@@ -56,14 +52,6 @@ def test_a_private_key_is_removed(tmp_path: Path) -> None:
             [delivery] = postfix.wait_for_delivery(FRIEND)
         assert passes(delivery.octets, {key.name: key.record}) == [True]
         shows("A private key is removed", signer.log())
-
-
-@pytest.fixture
-def open_place() -> Iterator[Path]:
-    """A directory that other users can enter; pytest's own is closed to them."""
-    with tempfile.TemporaryDirectory(prefix="gatepost-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
 
 
 def test_a_reload_is_root_no_longer(open_place: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,11 +20,8 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
-def scene() -> Iterator[Scene]:
-    """A place that other users can enter; pytest's own is closed to them."""
-    with tempfile.TemporaryDirectory(prefix="gatepost-") as name:
-        Path(name).chmod(0o755)
-        yield Scene(Path(name))
+def scene(open_place: Path) -> Scene:
+    return Scene(open_place)
 
 
 @pytest.mark.parametrize("line", MISTAKES)

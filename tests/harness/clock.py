@@ -1,4 +1,4 @@
-"""A wall clock that can be stepped under running daemons, while that of the host stays as it is."""
+"""Clocks that a test turns, while that of the host stays as it is: of running daemons, and of one process."""
 
 from __future__ import annotations
 
@@ -51,3 +51,13 @@ class Clock(Closeable):
         """*command*, a ``PYTHON -m gatepost ...``, with this clock."""
         python, _, _, *arguments = command
         return [python, "-c", _START, str(self._file), *arguments]
+
+
+class Seconds:
+    """A clock within one process: ``now`` seconds, which pass when they are told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now

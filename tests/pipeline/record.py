@@ -15,7 +15,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from string import Template
 
 from gatepost.cli.prepare import prepare
 from gatepost.config.host import Host
@@ -34,7 +33,7 @@ from tests.pipeline.server import LAYOUTS, Layout, Server
 from tests.pipeline.servers.amavis import LOCAL, Amavis
 from tests.pipeline.servers.replaced import SPF
 from tests.pipeline.takes import PLACES, TAKES, Kept
-from tests.sessions.daemons import HERE, NOW, configuration, daemon, listen
+from tests.sessions.daemons import HERE, NOW, configuration, daemon, filled_in, listen
 from tests.sessions.make import judge, levelled
 from tests.sessions.policy.daemons import HERE as POLICY_HERE
 from tests.sessions.recorder import Pages, Recorder
@@ -87,7 +86,7 @@ class RecordedDaemons(Together):
 
 def _spf(scratch: Path) -> PolicyDaemon:
     """The policy service of the sessions, with the DNS that their milters have."""
-    text = Template((POLICY_HERE / "gatepost.yaml").read_text()).substitute(here=HERE, scratch=scratch)
+    text = filled_in(POLICY_HERE / "gatepost.yaml", scratch, here=HERE)
     prepared = prepare(parse(text, "gatepost.yaml", Host()).config, "spf")
     assert isinstance(prepared, PolicyDaemon)
     return replace(prepared, clock=lambda: NOW)

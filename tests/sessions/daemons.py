@@ -29,15 +29,22 @@ def configuration(name: str) -> Path:
     return HERE / ("dmarc.yaml" if name.startswith("dmarc") else "gatepost.yaml")
 
 
-def daemon(name: str, scratch: Path, engine: Engine = "asyncio") -> MilterDaemon:
-    """The daemon called *name*; *scratch* is a directory for its secret."""
+def filled_in(file: Path, scratch: Path, here: Path | None = None) -> str:
+    """The text of such a file. *scratch* is for the seals' secret, which is made, and for what daemons remember.
+
+    *here* is where the file's own directory is not to be ``$here``.
+    """
     secret = scratch / "seal.key"
     if not secret.exists():
         secret.touch(mode=0o600)
         secret.write_bytes(SECRET)
+    return Template(file.read_text()).substitute(here=here or file.parent, scratch=scratch)
+
+
+def daemon(name: str, scratch: Path, engine: Engine = "asyncio") -> MilterDaemon:
+    """The daemon called *name*; *scratch* is a directory for its secret."""
     file = configuration(name)
-    text = Template(file.read_text()).substitute(here=HERE, scratch=scratch)
-    config = parse(text, file.name, Host()).config
+    config = parse(filled_in(file, scratch), file.name, Host()).config
     prepared = prepare(config, name)
     assert isinstance(prepared, MilterDaemon)
     settings = prepared.settings.model_copy(update={"engine": engine})

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ import pytest
 from gatepost.cli import main
 from gatepost.cli.outlook import outlook
 from gatepost.config.load import read
+from gatepost.dkim.keys.make import make_ed25519, pem
 from tests.harness.ports import LOOPBACK
 
 NAMES = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
@@ -104,14 +103,6 @@ def test_unix_sockets(tmp_path: Path) -> None:
     ]
 
 
-@pytest.fixture
-def open_place() -> Iterator[Path]:
-    """A directory that other users can enter; pytest's own is closed to them."""
-    with tempfile.TemporaryDirectory(prefix="gatepost-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
 def test_files_that_a_reload_cannot_read(open_place: Path) -> None:
     key = open_place / "mail.private"
     key.write_text("-")
@@ -130,6 +121,33 @@ def test_files_that_a_reload_cannot_read(open_place: Path) -> None:
     [told] = warnings(open_place, daemons, open_place, "user: nobody\n")
     assert f"{open_place}/gatepost.yaml: the user nobody cannot read it" in told
     assert warnings(open_place, daemons, open_place, "user: root\n") == []
+
+
+def test_files_that_the_user_of_the_unit_cannot_read(
+    open_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gatepost.cli.outlook._SIGNER", "nobody")
+    monkeypatch.setattr("gatepost.cli.outlook._OTHERS", "no-such-user")
+    (open_place / "mail.private").write_bytes(pem(make_ed25519()))
+    (open_place / "KeyTable").write_text(f"mail example.nl:mail:{open_place}/mail.private\n")
+    (open_place / "SigningTable").write_text("example.nl mail\n")
+    daemons = (
+        "  dkim-verify: {socket: inet:8891}\n"
+        f"  dkim-sign: {{socket: inet:8892, key_table: {open_place}/KeyTable,"
+        f" signing_table: {open_place}/SigningTable}}\n"
+    )
+    closed = ["SigningTable", "mail.private"]
+    for name in closed:
+        (open_place / name).chmod(0o600)
+    found = warnings(open_place, daemons, open_place)
+    assert [line.partition(": ")[2] for line in found] == [
+        f"daemons.dkim-sign: {open_place}/{name}: the user nobody cannot read it: gatepost@dkim-sign runs as "
+        "that one; give its group the right to read it"
+        for name in closed
+    ]
+    for name in closed:
+        (open_place / name).chmod(0o644)
+    assert warnings(open_place, daemons, open_place) == []
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from cryptography.hazmat.primitives.serialization import PublicFormat
 
 from gatepost.dkim.keys.keydata import PrivateKey
+from tests.harness.clock import Seconds
 
 
 def pem(key: PrivateKey, form: serialization.PrivateFormat = serialization.PrivateFormat.PKCS8) -> bytes:
@@ -27,16 +28,6 @@ def write_key(path: Path, key: PrivateKey) -> Path:
     path.write_bytes(pem(key))
     path.chmod(0o600)
     return path
-
-
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass(frozen=True)
@@ -59,8 +50,8 @@ def keys() -> Keys:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> Seconds:
+    return Seconds()
 
 
 @pytest.fixture

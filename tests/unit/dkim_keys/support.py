@@ -11,14 +11,14 @@ from gatepost.config.dkim_settings import DkimSign
 from gatepost.config.errors import ConfigError, Problem
 from gatepost.dkim.keys.sources import KeySources, build
 from gatepost.dkim.signing_key import SigningKey
-from tests.unit.dkim_keys.conftest import Clock
+from tests.harness.clock import Seconds
 
 OPTION = "daemons.dkim-sign"
 
 
-def sources(clock: Clock | None = None, **options: Any) -> KeySources:
+def sources(clock: Seconds | None = None, **options: Any) -> KeySources:
     settings = DkimSign.model_validate({"socket": "inet:8892@127.0.0.1", **options})
-    return build(settings, option=OPTION, clock=clock or Clock())
+    return build(settings, option=OPTION, clock=clock or Seconds())
 
 
 def problems(**options: Any) -> list[Problem]:

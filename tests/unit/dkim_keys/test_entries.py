@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from gatepost.dkim.signing_key import KeyUnavailableError
-from tests.unit.dkim_keys.conftest import Clock, Keys, public, write_key
+from tests.harness.clock import Seconds
+from tests.unit.dkim_keys.conftest import Keys, public, write_key
 from tests.unit.dkim_keys.support import names, problems, sources, texts
 
 SENDERS = [
@@ -141,7 +142,7 @@ def test_settings_that_allow_more(tmp_path: Path, keys: Keys) -> None:
     assert names(loose, "anna@example.nl") == [("example.nl", "mail", "")]
 
 
-def test_a_rotated_key_is_used_and_a_removed_one_missed(key_file: Path, keys: Keys, clock: Clock) -> None:
+def test_a_rotated_key_is_used_and_a_removed_one_missed(key_file: Path, keys: Keys, clock: Seconds) -> None:
     found = sources(clock, keys=[_entry(key_file, "example.nl")])
     write_key(key_file.with_name("new"), keys.other_rsa).replace(key_file)
     clock.now += 10

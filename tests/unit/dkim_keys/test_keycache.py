@@ -11,7 +11,8 @@ from gatepost.dkim.keys import keycache
 from gatepost.dkim.keys.keycache import KeyCache
 from gatepost.dkim.keys.keydata import KeyFormatError, PrivateKey
 from gatepost.dkim.keys.keyfile import KeyFileError, KeyFileMissingError, KeyRules, load_private_key
-from tests.unit.dkim_keys.conftest import Clock, Keys, public, write_key
+from tests.harness.clock import Seconds
+from tests.unit.dkim_keys.conftest import Keys, public, write_key
 
 
 class Reads:
@@ -32,12 +33,12 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
 
 
 @pytest.fixture
-def cache(clock: Clock) -> KeyCache:
+def cache(clock: Seconds) -> KeyCache:
     return KeyCache(KeyRules(), clock=clock, size=2, recheck=5.0)
 
 
 def test_a_file_is_read_once_while_it_does_not_change(
-    cache: KeyCache, clock: Clock, key_file: Path, reads: Reads
+    cache: KeyCache, clock: Seconds, key_file: Path, reads: Reads
 ) -> None:
     first = cache.get(str(key_file))
     clock.now += 100
@@ -46,7 +47,7 @@ def test_a_file_is_read_once_while_it_does_not_change(
 
 
 def test_a_changed_file_gives_the_new_key_after_the_recheck(
-    cache: KeyCache, clock: Clock, key_file: Path, keys: Keys
+    cache: KeyCache, clock: Seconds, key_file: Path, keys: Keys
 ) -> None:
     first = cache.get(str(key_file))
     write_key(key_file.with_name("new"), keys.other_rsa).replace(key_file)
@@ -57,7 +58,7 @@ def test_a_changed_file_gives_the_new_key_after_the_recheck(
 
 
 def test_a_broken_new_file_leaves_the_old_key_and_is_told(
-    cache: KeyCache, clock: Clock, key_file: Path, keys: Keys
+    cache: KeyCache, clock: Seconds, key_file: Path, keys: Keys
 ) -> None:
     first = cache.get(str(key_file))
     key_file.write_text("half a k")
@@ -71,7 +72,7 @@ def test_a_broken_new_file_leaves_the_old_key_and_is_told(
 
 
 def test_a_directory_closed_since_leaves_the_old_key_without_a_word(
-    cache: KeyCache, clock: Clock, key_file: Path, monkeypatch: pytest.MonkeyPatch
+    cache: KeyCache, clock: Seconds, key_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = cache.get(str(key_file))
 
@@ -84,7 +85,7 @@ def test_a_directory_closed_since_leaves_the_old_key_without_a_word(
     assert cache.refused_changes() == []
 
 
-def test_a_file_that_is_gone_is_gone(cache: KeyCache, clock: Clock, key_file: Path, keys: Keys) -> None:
+def test_a_file_that_is_gone_is_gone(cache: KeyCache, clock: Seconds, key_file: Path, keys: Keys) -> None:
     cache.get(str(key_file))
     key_file.unlink()
     clock.now += 5
@@ -95,7 +96,7 @@ def test_a_file_that_is_gone_is_gone(cache: KeyCache, clock: Clock, key_file: Pa
 
 
 def test_a_missing_file_is_remembered_briefly(
-    cache: KeyCache, clock: Clock, tmp_path: Path, keys: Keys, reads: Reads
+    cache: KeyCache, clock: Seconds, tmp_path: Path, keys: Keys, reads: Reads
 ) -> None:
     path = tmp_path / "late"
     for _ in range(3):
@@ -109,7 +110,7 @@ def test_a_missing_file_is_remembered_briefly(
     assert public(cache.get(str(path))) == public(keys.rsa)
 
 
-def test_a_bad_file_is_tried_again(cache: KeyCache, clock: Clock, tmp_path: Path, keys: Keys) -> None:
+def test_a_bad_file_is_tried_again(cache: KeyCache, clock: Seconds, tmp_path: Path, keys: Keys) -> None:
     path = tmp_path / "bad"
     path.write_text("x")
     path.chmod(0o600)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from gatepost.dkim.signing_key import KeyUnavailableError
-from tests.unit.dkim_keys.conftest import Clock, Keys, public, write_key
+from tests.harness.clock import Seconds
+from tests.unit.dkim_keys.conftest import Keys, public, write_key
 from tests.unit.dkim_keys.support import names, problems, sources, texts, write
 
 
@@ -61,7 +62,7 @@ def test_a_hostile_domain_never_reaches_the_file_system(
     assert found.explain("anna", domain) == "the sender has no valid domain"
 
 
-def test_a_key_comes_changes_and_goes(tmp_path: Path, template: str, keys: Keys, clock: Clock) -> None:
+def test_a_key_comes_changes_and_goes(tmp_path: Path, template: str, keys: Keys, clock: Seconds) -> None:
     found = sources(clock, key_path=template)
     path = tmp_path / "keys" / "example.nl.dkim.key"
     assert names(found, "anna@example.nl") == []

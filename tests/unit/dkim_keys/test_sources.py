@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.dkim_keys.conftest import Clock, Keys, write_key
+from tests.harness.clock import Seconds
+from tests.unit.dkim_keys.conftest import Keys, write_key
 from tests.unit.dkim_keys.support import names, problems, sources, texts, write
 
 
@@ -100,7 +101,7 @@ def test_a_refused_change_is_told_once(tmp_path: Path, keys: Keys) -> None:
     path = write_key(tmp_path / "a.example.dkim.key", keys.rsa)
     write(tmp_path / "KeyTable", f"k %:table:{path}\n")
     write(tmp_path / "SigningTable", "a.example k\n")
-    clock = Clock()
+    clock = Seconds()
     found = sources(
         clock,
         key_path=str(tmp_path / "{domain}.{selector}.key"),

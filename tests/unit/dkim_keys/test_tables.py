@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from gatepost.dkim.keys.keydata import PrivateKey
 from gatepost.dkim.keys.sources import KeySources
 from gatepost.dkim.signing_key import KeyUnavailableError
-from tests.unit.dkim_keys.conftest import Clock, Keys, pem, public, write_key
+from tests.harness.clock import Seconds
+from tests.unit.dkim_keys.conftest import Keys, pem, public, write_key
 from tests.unit.dkim_keys.support import names, problems, sources, texts, write
 
 
@@ -309,7 +310,7 @@ def test_one_table_needs_the_other(tables: Tables) -> None:
 
 def test_keys_are_read_when_they_are_needed(tables: Tables, keys: Keys) -> None:
     options = tables.options("k %:s:<dir>/late.private\n", "*@a.example k\n")
-    clock = Clock()
+    clock = Seconds()
     found = sources(clock, **options)
     (problem,) = found.check_all()
     assert (problem.file, problem.line, problem.key) == (str(tables.keys), 1, "daemons.dkim-sign.key_table")

@@ -17,16 +17,6 @@ Result = TypeVar("Result")
 LOOPS = ("asyncio", "uvloop")
 
 
-class Clock:
-    """Seconds that pass when told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def settings(*servers: DnsServer, **others: Any) -> Dns:
     nameservers = [HostAndPort(each.host, each.port) for each in servers]
     return Dns(**{"nameservers": nameservers, "timeout": 2.0, **others})

@@ -4,7 +4,7 @@ import pytest
 
 from gatepost.dns.answer import Answer, Outcome
 from gatepost.dns.cache import ENTRY_BYTES, Cache
-from tests.unit.dns.support import Clock
+from tests.harness.clock import Seconds
 
 ANSWER = Answer(Outcome.FOUND, (b"x",))
 
@@ -18,7 +18,7 @@ def keys(cache: Cache, names: str) -> str:
     [(10, 0, True), (10, 9.9, True), (10, 10, False), (0, 0, False), (-1, 0, False)],
 )
 def test_kept_for_the_ttl(ttl: float, after: float, kept: bool) -> None:
-    clock = Clock()
+    clock = Seconds()
     cache = Cache(10, clock=clock)
     cache.put(("a", "TXT"), ANSWER, ttl)
     clock.now += after

@@ -19,8 +19,9 @@ from gatepost.dns.answer import Answer, Outcome
 from gatepost.dns.resolver import Resolver
 from gatepost.dns.servers import AVOIDED_SECONDS, REREAD_SECONDS
 from gatepost.dns.zone import parse_zone
+from tests.harness.clock import Seconds
 from tests.harness.dns_server import DnsServer, ZoneData
-from tests.unit.dns.support import LOOPS, Clock, run, settings
+from tests.unit.dns.support import LOOPS, run, settings
 
 LONG = "x" * 3000
 
@@ -291,7 +292,7 @@ def test_nobody_listens() -> None:
 
 def test_a_silent_server_is_avoided_for_a_while(served: DnsServer) -> None:
     async def dialogue(silent: DnsServer) -> list[int]:
-        clock = Clock()
+        clock = Seconds()
         resolver = Resolver(settings(silent, served, timeout=1.2), clock=clock)
         counts = []
         for name, pause in (
@@ -321,7 +322,7 @@ def test_no_server_until_the_network_is_up(
     monkeypatch.setattr(resolver_module, "RESOLV_CONF", file)
     here = servers_module.server(served.host, served.port)  # the file can name no port
     monkeypatch.setattr(servers_module, "system_servers", lambda path: [here] * len(path.read_text().split()))
-    clock = Clock()
+    clock = Seconds()
 
     async def scenario() -> None:
         resolver = Resolver(settings(), clock=clock)
@@ -379,7 +380,7 @@ TTLS: ZoneData = {
 )
 def test_answers_are_kept_for_their_ttl(name: str, seconds: int, chase: bool) -> None:
     async def dialogue() -> None:
-        clock = Clock()
+        clock = Seconds()
         resolver = Resolver(settings(server, timeout=0.1), clock=clock)
         assert resolver.cached(name, "TXT") is None
         answer = await resolver.lookup(name, "TXT")

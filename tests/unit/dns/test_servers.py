@@ -14,7 +14,7 @@ from gatepost.dns.servers import (
     server,
     system_servers,
 )
-from tests.unit.dns.support import Clock
+from tests.harness.clock import Seconds
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_no_file_names_no_servers(tmp_path: Path) -> None:
 
 def test_a_changed_file_names_others(tmp_path: Path) -> None:
     file = tmp_path / "resolv.conf"
-    clock = Clock()
+    clock = Seconds()
     servers = SystemServers(clock, file)
 
     def hosts() -> list[str]:
@@ -74,7 +74,7 @@ def test_a_changed_file_names_others(tmp_path: Path) -> None:
 
 
 def test_silent_servers_are_asked_last_for_a_while() -> None:
-    clock = Clock()
+    clock = Seconds()
     a, b, c = (server(f"192.0.2.{number}") for number in (1, 2, 3))
     servers = Servers([a, b, c, a], clock)
     assert servers.order() == (a, b, c)
@@ -89,7 +89,7 @@ def test_silent_servers_are_asked_last_for_a_while() -> None:
 
 
 def test_one_question_finds_out_whether_a_server_answers_again() -> None:
-    clock = Clock()
+    clock = Seconds()
     a, b = (server(host) for host in ("192.0.2.1", "192.0.2.2"))
     servers = Servers((a, b), clock)
     servers.silent(a)

@@ -9,8 +9,9 @@ import pytest
 from gatepost.dns.answer import Answer, Outcome
 from gatepost.dns.budget import Budget
 from gatepost.dns.resolver import Resolver
+from tests.harness.clock import Seconds
 from tests.harness.dns_server import DnsServer, ZoneData
-from tests.unit.dns.support import LOOPS, Clock, run, settings
+from tests.unit.dns.support import LOOPS, run, settings
 
 ZONE: ZoneData = {
     "example.org": [{"TXT": "x"}],
@@ -128,7 +129,7 @@ def test_a_budget_is_spent_on_questions_and_not_on_the_cache() -> None:
 
 def test_a_budget_whose_time_is_over_asks_nothing() -> None:
     async def dialogue() -> Answer:
-        clock = Clock()
+        clock = Seconds()
         configuration = settings(dns_server, message_timeout=20.0)
         resolver = Resolver(configuration)
         budget = Budget(configuration, clock)

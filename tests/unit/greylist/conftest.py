@@ -11,18 +11,10 @@ import redis
 
 from policy.greylisting.decision import Rules
 from policy.greylisting.store import Store
-from tests.harness.log_file import LogFile
 from tests.harness.redis_server import RedisServer
 from tests.unit.greylist.support import RULES, redis_store, sqlite_store
 
 MakeStore = Callable[..., Store]
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[LogFile]:
-    file = LogFile(tmp_path / "log")
-    yield file
-    file.close()
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +24,9 @@ def shared_redis() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def redis_server() -> Iterator[RedisServer]:
+def redis_server(open_place: Path) -> Iterator[RedisServer]:
     """A server that the test may kill."""
-    with tempfile.TemporaryDirectory(prefix="gatepost-") as directory, RedisServer(Path(directory)) as server:
+    with RedisServer(open_place) as server:
         yield server
 
 

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +18,7 @@ from gatepost.config.sections import Limits
 from gatepost.service.acceptor import Acceptor
 from milters.server import MilterWorker
 from tests.harness.milter_client import Address
+from tests.harness.waiting import wait_for
 
 
 class Log:
@@ -64,10 +64,7 @@ class Metrics:
 
 def wait_until(condition: Callable[[], object], seconds: float = 5.0) -> None:
     """Wait for *condition*; fails when it does not come about."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        threading.Event().wait(0.002)
+    wait_for(condition, "what this test waits for", seconds)
 
 
 class Server:

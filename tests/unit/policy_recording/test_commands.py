@@ -5,17 +5,15 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from string import Template
 
 import pytest
 
 from gatepost.cli import main
 from tests.harness.policy_client import PolicyClient
 from tests.sessions.daemons import HERE as MILTERS
-from tests.sessions.daemons import NOW, SECRET
+from tests.sessions.daemons import NOW, filled_in
 from tests.sessions.policy.daemons import HERE
 from tests.unit.policy.serving import PolicyServer
 
@@ -25,16 +23,11 @@ FILES = {
 
 
 @pytest.fixture
-def config() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="gatepost-") as scratch:
-        secret = Path(scratch, "seal.key")
-        secret.touch(mode=0o600)
-        secret.write_bytes(SECRET)
-        text = Template((HERE / "gatepost.yaml").read_text()).substitute(here=HERE, scratch=scratch)
-        file = Path(scratch, "gatepost.yaml")
-        file.write_text(text)
-        yield str(file)
-        assert not Path(scratch, "greylist.sqlite").exists()  # a replay leaves the site's memory alone
+def config(open_place: Path) -> Iterator[str]:
+    file = open_place / "gatepost.yaml"
+    file.write_text(filled_in(HERE / "gatepost.yaml", open_place))
+    yield str(file)
+    assert not (open_place / "greylist.sqlite").exists()  # a replay leaves the site's memory alone
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pwd
 import socket
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,17 +21,15 @@ def eyes() -> Reacher:
 
 
 @pytest.fixture
-def place() -> Iterator[Path]:
-    """A directory with a socket that everyone may reach; pytest's own is closed to other users."""
-    with tempfile.TemporaryDirectory(prefix="gatepost-") as name:
-        directory = Path(name, "inner")
-        directory.mkdir()
-        directory.chmod(0o755)
-        directory.parent.chmod(0o755)
-        with socket.socket(socket.AF_UNIX) as listening:
-            listening.bind(str(directory / "s"))
-            (directory / "s").chmod(0o666)
-            yield directory
+def place(open_place: Path) -> Iterator[Path]:
+    """A directory with a socket that everyone may reach."""
+    directory = open_place / "inner"
+    directory.mkdir()
+    directory.chmod(0o755)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(directory / "s"))
+        (directory / "s").chmod(0o666)
+        yield directory
 
 
 @pytest.mark.parametrize(

@@ -5,39 +5,26 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from string import Template
 
 import pytest
 
 from gatepost.cli import main
 from tests.harness.milter_client import Mail, MilterClient
-from tests.sessions.daemons import HERE, NOW, SECRET
+from tests.sessions.daemons import HERE, NOW, filled_in
 
 CLOCK = str(NOW)
 ONE = str(HERE / "verify" / "dkim-rsa.session")
 
 
 @pytest.fixture
-def scratch() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="gatepost-") as directory:
-        yield Path(directory)
+def config(open_place: Path) -> str:
+    return configured(open_place, "gatepost.yaml")
 
 
-@pytest.fixture
-def config(scratch: Path) -> str:
-    return configured(scratch, "gatepost.yaml")
-
-
-def configured(scratch: Path, name: str) -> str:
-    secret = scratch / "seal.key"
-    secret.touch(mode=0o600)
-    secret.write_bytes(SECRET)
-    text = Template((HERE / name).read_text()).substitute(here=HERE, scratch=scratch)
-    (scratch / name).write_text(text)
-    return str(scratch / name)
+def configured(place: Path, name: str) -> str:
+    (place / name).write_text(filled_in(HERE / name, place))
+    return str(place / name)
 
 
 def test_replay_to_a_daemon_of_the_configuration(config: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,8 +43,8 @@ def test_replay_at_another_time(config: str, capsys: pytest.CaptureFixture[str])
     assert '+        "\\td=example.nl; s=mail; t=1;\\n"' in capsys.readouterr().out
 
 
-def test_replay_leaves_the_history_alone(scratch: Path) -> None:
-    file, history = Path(configured(scratch, "dmarc.yaml")), scratch / "dmarc.db"
+def test_replay_leaves_the_history_alone(open_place: Path) -> None:
+    file, history = Path(configured(open_place, "dmarc.yaml")), open_place / "dmarc.db"
     file.write_text(file.read_text().replace("history: null", f"history: {history}"))
     assert str(history) in file.read_text()
     sessions = [str(each) for each in sorted((HERE / "dmarc").glob("*.session"))]
@@ -145,18 +132,18 @@ class Started:
         return self._process.returncode, output
 
 
-def test_record_then_replay(scratch: Path, config: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_record_then_replay(open_place: Path, config: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What a client and our daemon said through the proxy is played again, and answered in the same way."""
-    served = Started("tests.sessions.serve", "asyncio", "verify", str(scratch), str(scratch / "verify"))
+    served = Started("tests.sessions.serve", "asyncio", "verify", str(open_place), str(open_place / "verify"))
     assert served.first_line == "ready\n"
-    socket, output = scratch / "proxy", scratch / "sessions"
+    socket, output = open_place / "proxy", open_place / "sessions"
     recorder = Started(
-        *("gatepost", "record", "--listen", f"unix:{socket}", "--to", f"unix:{scratch / 'verify'}"),
+        *("gatepost", "record", "--listen", f"unix:{socket}", "--to", f"unix:{open_place / 'verify'}"),
         *("--output", f"{output}/", "--comment", "Two messages."),
     )
     assert (
         recorder.first_line
-        == f"gatepost: recording unix:{socket} to unix:{scratch / 'verify'}, into {output}/\n"
+        == f"gatepost: recording unix:{socket} to unix:{open_place / 'verify'}, into {output}/\n"
     )
 
     with MilterClient(str(socket)) as client:
@@ -169,7 +156,7 @@ def test_record_then_replay(scratch: Path, config: str, capsys: pytest.CaptureFi
     assert not socket.exists()
     [file] = output.iterdir()
     assert file.read_text().startswith("gatepost session 1\n# Two messages.\n\nopen\n")
-    assert main(["replay", str(file), "--to", f"unix:{scratch / 'verify'}"]) == 0
+    assert main(["replay", str(file), "--to", f"unix:{open_place / 'verify'}"]) == 0
     assert main(["replay", str(file), "--daemon", "verify", "--config", config, "--clock", CLOCK]) == 0
     assert capsys.readouterr().out == "1 of 1 as recorded\n" * 2
     served.stop()

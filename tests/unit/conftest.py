@@ -1,3 +1,5 @@
+"""What tests of several rooms share."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -10,6 +12,5 @@ from tests.harness.log_file import LogFile
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[LogFile]:
-    file = LogFile(tmp_path / "log")
-    yield file
-    file.close()
+    with LogFile(tmp_path / "log") as file:
+        yield file

@@ -32,7 +32,8 @@ def read_unsealed(value: bytes) -> Parsed:
     ascii_value = value.translate(_ASCII)
     ascii_parsed = read(ascii_value)
     # authres reads nested comments by recursion, which read() has bounded; and wants its white space unfolded.
-    text = " ".join(ascii_value.decode().split())
+    # It knows no semicolon at the end, which some write; nothing that it could hide has passed read().
+    text = " ".join(ascii_value.decode().split()).rstrip("; ")
     try:
         other = _CONTEXT.parse_value(text)
         same = (

@@ -267,7 +267,6 @@ _NOT_CONFIRMED = {
     "OpenDMARC's SPF of a null sender",
     "Microsoft, without an authserv-id",
     "Microsoft, outbound",
-    "Yahoo",
     "Fastmail",
     "RFC 8601 appendix B.7",
     "none, comments all over",

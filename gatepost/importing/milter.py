@@ -81,16 +81,6 @@ class MilterConversion(Conversion):
         else:
             self.remark(Sort.LEFT_OUT, setting, "the socket is no file")
 
-    def user(self, setting: Setting) -> None:
-        """Carry UserID over."""
-        name, _, group = (part.strip() for part in setting.value.partition(":"))
-        if not name:
-            raise Unfit("there is no user in it")
-        for section in self.sections.values():
-            self.put(section, "user", name, setting)
-            if group and group != name:
-                self.put(section, "group", group, setting)
-
     def authserv_id(self, setting: Setting) -> None:
         """Carry AuthservID over; a second one becomes another name of ours."""
         if setting.value == "HOSTNAME":

@@ -284,5 +284,4 @@ OpenDkim.RULES = {
     "strictheaders": OpenDkim._strict_headers,
     "subdomains": OpenDkim.domain,
     "umask": OpenDkim.umask,
-    "userid": OpenDkim.user,
 }

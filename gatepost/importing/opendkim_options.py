@@ -65,7 +65,6 @@ OPTIONS = Catalogue(
         "StrictHeaders": "`required_headers: policy`",
         "SubDomains": "`subdomains` of each of the `keys`",
         "UMask": "`mode` of `socket`, where that is a file",
-        "UserID": "`user` and `group`",
     },
     always={
         "AllowSHA1Only": "SHA-256 is always there, and rsa-sha1 never passes (RFC 8301)",
@@ -91,6 +90,7 @@ OPTIONS = Catalogue(
         "Syslog SyslogFacility SyslogName": _LOG,
         "TestDNSData TestPublicKeys": "for tests there is dns.zone, a file of fixed answers",
         "TrustAnchorFile": _DNSSEC,
+        "UserID": "the units say who runs: gatepost-sign what signs, gatepost the others",
         "WeakSyntaxChecks": "what cannot be read gives permerror, and the message goes on",
     },
     unsupported={

@@ -156,7 +156,6 @@ class OpenDmarc(MilterConversion):
         "socket": MilterConversion.socket,
         "trustedauthservids": _trusted,
         "umask": MilterConversion.umask,
-        "userid": MilterConversion.user,
     }
 
 

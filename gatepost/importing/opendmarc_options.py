@@ -24,7 +24,6 @@ OPTIONS = Catalogue(
         "Socket": "`socket`",
         "TrustedAuthservIDs": "`authserv_aliases`, as far as they are not AuthservID",
         "UMask": "`mode` of `socket`, where that is a file",
-        "UserID": "`user` and `group`",
     },
     always={
         "AutoRestart AutoRestartCount AutoRestartRate": _SYSTEMD,
@@ -40,6 +39,7 @@ OPTIONS = Catalogue(
         "PidFile": _SYSTEMD,
         "PublicSuffixList": "the tree walk of RFC 9989 needs no list; org_domain: psl for RFC 7489's answer",
         "Syslog SyslogFacility": "lines go to standard error, and so to the journal; see log.level and log.format",
+        "UserID": "the unit runs the daemon as gatepost",
     },
     unsupported={
         "AuthservIDWithJobID": "authserv_id is the same in every message: readers could not know it otherwise",

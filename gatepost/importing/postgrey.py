@@ -190,14 +190,10 @@ class Postgrey(Conversion):
         self._lists_from[origin(setting)] = None
         self.remark(Sort.CARRIED, setting, f"is allow.{LISTS[setting.name]}")
 
-    def _user(self, setting: Setting) -> None:
-        self.put(self.section, setting.name, setting.value, setting)
-
     RULES: ClassVar[Mapping[str, Callable[..., None]]] = {
         "auto-whitelist-clients": _auto,
         "delay": _delay,
         "greylist-text": _text,
-        "group": _user,
         "inet": _inet,
         "ipv4cidr": _four,
         "ipv6cidr": _six,
@@ -206,7 +202,6 @@ class Postgrey(Conversion):
         "retry-window": _window,
         "socketmode": _mode,
         "unix": _unix,
-        "user": _user,
         "whitelist-clients": _list,
         "whitelist-recipients": _list,
     }

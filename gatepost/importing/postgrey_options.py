@@ -13,7 +13,6 @@ OPTIONS = Catalogue(
         "auto-whitelist-clients": "`auto_allow`",
         "delay": "`delay`",
         "greylist-text": "`text`; so is POSTGREY_TEXT",
-        "group": "`group`",
         "inet": "`socket`",
         "ipv4cidr": "`ipv4_prefix`",
         "ipv6cidr": "`ipv6_prefix`",
@@ -22,7 +21,6 @@ OPTIONS = Catalogue(
         "retry-window": "`retry_window`",
         "socketmode": "`mode` of `socket`",
         "unix": "`socket`",
-        "user": "`user`",
         "whitelist-clients": "`allow.client_files`: the file itself, as it is",
         "whitelist-recipients": "`allow.recipient_files`: the file itself, as it is",
     },
@@ -38,6 +36,7 @@ OPTIONS = Catalogue(
         "listen-queue-size": "1,024 connections can wait",
         "pidfile": _SYSTEMD,
         "quiet syslog-facility verbose": _LOG,
+        "user group": "the unit runs the daemon as gatepost",
     },
     unsupported={
         "greylist-action": "the answer is DEFER_IF_PERMIT, so that mail that is refused anyhow is refused at once",

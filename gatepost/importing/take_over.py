@@ -56,12 +56,12 @@ def take_over(peer: str, files: Sequence[tuple[str, str]], read: ReadFile) -> Dr
     for instance in _instances(peer, files, draft, read):
         instance.convert()
     _drop_what_does_not_fit(draft)
-    if any("user" in section for section in draft.daemons.values()):
+    if any("key_table" in section or "keys" in section for section in draft.daemons.values()):
         text = (
-            "only a daemon that root starts can change to it: leave user out where systemd does, and let its"
+            "the unit runs dkim-sign as gatepost-sign, who has to be able to read keys and tables: give it copies,"
+            " as OpenDKIM refuses a key that another user may read"
         )
-        place = Place(files[0][0])
-        draft.remark(Sort.TO_DO, place, "user", f"{text} user read the keys")
+        draft.remark(Sort.TO_DO, Place(files[0][0]), "", text)
     return draft
 
 

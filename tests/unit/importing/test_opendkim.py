@@ -49,8 +49,6 @@ FILES = {
         ("StrictHeaders yes\nRequiredHeaders yes", "required_headers", "reject"),
         ("MaximumHeaders 100000", "limits", {"header_bytes": 100000}),
         ("PeerList csl:!192.0.2.1,192.0.2.9/24,.nl", "ignore_hosts", ["!192.0.2.1", "192.0.2.0/24", ".nl"]),
-        ("UserID opendkim:mail", "user", "opendkim"),
-        ("UserID opendkim:mail", "group", "mail"),
         ("InternalHosts 192.0.2.1", "verify_local", True),
         ("Socket local:/run/x\nUMask 007\nUserID a:b", "socket",
          {"address": "unix:/run/x", "mode": "0660", "group": "b"}),
@@ -185,10 +183,9 @@ def test_the_guides_dkim_filter_and_its_file_in_etc_default() -> None:
 
 def test_what_stands_in_etc_default_counts() -> None:
     defaults = "RUNDIR=/run/o\nSOCKET=local:$RUNDIR/s\nUSER=a\nGROUP=b\nEXTRAAFTER=\nDAEMON_OPTS='-l -W'"
-    files = [("/etc/default/opendkim", defaults), ("/etc/opendkim.conf", f"Mode v\n{SOCKET}")]
+    files = [("/etc/default/opendkim", defaults), ("/etc/opendkim.conf", f"Mode v\nUMask 007\n{SOCKET}")]
     draft = take_over("opendkim", files, Host({}).read)
-    assert section(draft)["socket"] == "unix:/run/o/s"
-    assert section(draft)["group"] == "b"
+    assert section(draft)["socket"] == {"address": "unix:/run/o/s", "mode": "0660", "group": "b"}
     assert "-W on the command line" in told(draft, Sort.FLAW)[0]
 
 

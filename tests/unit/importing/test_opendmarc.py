@@ -28,7 +28,6 @@ FILES = {"/etc/i": "127.0.0.1\n::1\n", "/etc/j": "localhost\nmx.example.org\n192
         ("IgnoreMailFrom Example.org, example.com", "ignore_from", ["Example.org", "example.com"]),
         ("RejectMultiValueFrom yes", "bad_from", "reject"),
         ("RequiredHeaders yes", "bad_from", "reject"),
-        ("UserID opendmarc", "user", "opendmarc"),
     ],
 )
 def test_enforcing(lines: str, key: str, value: Plain) -> None:

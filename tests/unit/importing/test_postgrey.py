@@ -31,7 +31,6 @@ FILES = {"/etc/postgrey/whitelist_clients": "", "/etc/a": "", "/etc/b": ""}
         ("--auto-whitelist-clients", "auto_allow", 5),
         ("--auto-whitelist-clients=0 --delay=1", "auto_allow", 0),
         ("--auto-whitelist-clients --delay=1", "delay", "1s"),
-        ("--user=a --group=b", "group", "b"),
         ("--greylist-text='Wait %s for %r'", "text", "Wait {seconds} for {domain}"),
         ("", "allow", {"client_files": ["/etc/postgrey/whitelist_clients"]}),
         ("--whitelist-clients=/etc/a --whitelist-clients=/etc/b --whitelist-recipients=/etc/a", "allow",

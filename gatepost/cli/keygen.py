@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import grp
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,7 +110,8 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         owner = _owner(config)
         key = make_ed25519() if arguments.type == "ed25519" else make_rsa(arguments.bits or MIN_BITS)
-        write_key(file, pem(key), (owner.uid, owner.gid) if owner else None, replace=arguments.force)
+        group = _group(file) if owner is None else None
+        write_key(file, pem(key), _numbers(owner, group), shared=group is not None, replace=arguments.force)
     except ServiceError as error:
         return _complain(str(error), NOT_IN_ORDER)
     except FileExistsError:
@@ -123,7 +126,7 @@ def main(arguments: argparse.Namespace) -> int:
         print(_in_format(made, arguments.format))
         print(f"gatepost keygen: the key is in {made.file}", file=sys.stderr)
     else:
-        for line in _lines(made, owner, testing=arguments.testing):
+        for line in _lines(made, _readers(owner, group), testing=arguments.testing):
             print(line)
     return FINE
 
@@ -137,6 +140,38 @@ def _owner(config: Config | None) -> Identity | None:
     return identity(
         (first.user if first else None) or config.user, (first.group if first else None) or config.group
     )
+
+
+def _group(file: Path) -> int | None:
+    """The group that the directory of keys is for, where root made it so (tmpfiles.d does): who reads it signs.
+
+    None where we are not root, and where the directory is anybody's or nobody else's.
+    """
+    if os.geteuid() != 0:
+        return None
+    there = next(each for each in file.absolute().parents if each.exists())
+    status = there.stat()
+    kept = status.st_uid == 0 and status.st_gid != 0 and stat.S_IMODE(status.st_mode) & 0o077 == 0o050
+    return status.st_gid if kept else None
+
+
+def _numbers(owner: Identity | None, group: int | None) -> tuple[int, int] | None:
+    if owner is not None:
+        return owner.uid, owner.gid
+    return None if group is None else (0, group)
+
+
+def _readers(owner: Identity | None, group: int | None) -> str:
+    if group is not None:
+        return f"root and the group {_group_name(group)}"
+    return f"{owner.name if owner else 'its owner'} alone"
+
+
+def _group_name(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
 
 
 def _made(domain: str, selector: str, file: Path, key: PrivateKey, *, testing: bool) -> Made:
@@ -168,9 +203,8 @@ def _yaml(text: str) -> str:
     return text if plain else json.dumps(text)
 
 
-def _lines(made: Made, owner: Identity | None, *, testing: bool) -> Iterator[str]:
-    whose = f"readable by {owner.name} alone" if owner else "readable by its owner alone"
-    yield styled(f"{made.file}: the private key ({made.type}), {whose}", "bold", sys.stdout)
+def _lines(made: Made, readers: str, *, testing: bool) -> Iterator[str]:
+    yield styled(f"{made.file}: the private key ({made.type}), readable by {readers}", "bold", sys.stdout)
     for form in _FORMATS:
         yield ""
         yield _TITLES[form]

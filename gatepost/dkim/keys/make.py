@@ -34,12 +34,14 @@ def pem(key: PrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def write_key(path: Path, data: bytes, owner: Owner | None, *, replace: bool = False) -> None:
+def write_key(
+    path: Path, data: bytes, owner: Owner | None, *, shared: bool = False, replace: bool = False
+) -> None:
     """Put *data* at *path*, mode 0600, in one step: there is never half a key.
 
     Missing directories are made, mode 0750. They and the file become *owner*'s
-    where we are root. Raises FileExistsError unless *replace*, OSError for
-    whatever else fails.
+    where we are root; *shared*, mode 0640, lets the owner's group read the key.
+    Raises FileExistsError unless *replace*, OSError for whatever else fails.
     """
     if not replace and os.path.lexists(path):
         raise FileExistsError(path)
@@ -49,6 +51,8 @@ def write_key(path: Path, data: bytes, owner: Owner | None, *, replace: bool = F
     try:
         with open(descriptor, "wb") as file:
             _give(descriptor, owner)
+            if shared:
+                os.fchmod(descriptor, 0o640)
             file.write(data)
             file.flush()
             os.fsync(descriptor)

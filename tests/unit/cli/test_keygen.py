@@ -192,3 +192,39 @@ def test_root_gives_the_key_to_the_daemon(tmp_path: Path, monkeypatch: pytest.Mo
     assert directory == (f"{tmp_path}/new", 12, 34)
     assert file[0].startswith(f"{tmp_path}/new/.key.")
     assert file[1:] == (12, 34)
+
+
+@pytest.mark.parametrize(
+    ("owner", "group", "mode", "shared"),
+    [
+        (0, 34, 0o750, True),
+        (0, 34, 0o770, False),
+        (0, 34, 0o755, False),
+        (0, 34, 0o700, False),
+        (0, 0, 0o750, False),
+        (12, 34, 0o750, False),
+    ],
+)
+def test_a_directory_that_root_keeps_for_a_group_gives_the_key_to_it(
+    owner: int,
+    group: int,
+    mode: int,
+    shared: bool,
+    open_place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    monkeypatch.setattr("gatepost.cli.keygen._group_name", lambda number: f"number {number}")
+    keys = open_place / "keys"
+    keys.mkdir()
+    os.chown(keys, owner, group)
+    keys.chmod(mode)
+    assert main(["keygen", "example.nl", "--type", "ed25519", "--directory", str(keys)]) == 0
+    status = (keys / "example.nl" / "mail.private").stat()
+    seen = (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+    assert seen == ((0, group, 0o640) if shared else (0, 0, 0o600))
+    assert (keys / "example.nl").stat().st_gid == (group if shared else 0)
+    readers = f"root and the group number {group}" if shared else "its owner alone"
+    assert f"readable by {readers}\n" in capsys.readouterr().out

@@ -14,12 +14,17 @@ from urllib.parse import urlsplit
 
 from gatepost.config.addresses import SocketAddress
 from gatepost.config.dkim_settings import DkimSign
-from gatepost.config.errors import Problem
+from gatepost.config.errors import ConfigError, Problem
 from gatepost.config.greylist_settings import Greylist
 from gatepost.config.load import Loaded
 from gatepost.config.sections import Daemon
+from gatepost.dkim.keys.sources import build
 from gatepost.postfix.reach import reacher
 
+_SIGNER, _OTHERS = "gatepost-sign", "gatepost"
+"""The users of systemd's units (``systemd/``)."""
+_MOST_KEYS = 20
+"""Of the keys in tables, how many are looked at: where the first can be read, so can the others."""
 _LISTENING = "0A"  # TCP_LISTEN, in /proc/net/tcp (proc(5))
 
 
@@ -103,17 +108,20 @@ def _holder(inodes: set[str], proc: Path) -> str:
 
 
 def _files(loaded: Loaded, name: str, daemon: Daemon) -> Iterator[Problem]:
-    """What only root can read of the files that a reload reads again, when it is root no longer."""
+    """What the daemon cannot read: as the user that it becomes, or as that of its unit, where there is such a user."""
     user = daemon.user or loaded.config.user
-    eyes = reacher(user) if user and user != "root" else None
+    unit = _SIGNER if isinstance(daemon, DkimSign) else _OTHERS
+    eyes = reacher(user or unit) if user != "root" else None
     if eyes is None:
         return
     for key, path in _read_again(loaded, name, daemon):
         if not eyes.can_read(str(path)):
-            text = (
-                f"{path}: the user {eyes.user} cannot read it: it is read at the start, by root, "
-                "and a reload will fail; give its group the right to read it"
+            when = (
+                "it is read at the start, by root, and a reload will fail"
+                if user
+                else f"gatepost@{name} runs as that one"
             )
+            text = f"{path}: the user {eyes.user} cannot read it: {when}; give its group the right to read it"
             yield loaded.locate(Problem("", 0, 0, key, text))
 
 
@@ -124,4 +132,15 @@ def _read_again(loaded: Loaded, name: str, daemon: Daemon) -> Sequence[tuple[str
     if isinstance(daemon, DkimSign):
         keys = enumerate(daemon.keys, 1)
         files += [(f"daemons.{name}.keys[{number}].file", entry.file) for number, entry in keys]
+        known = {path for _, path in files}
+        files += [(f"daemons.{name}", path) for path in _of_sources(daemon) if path not in known]
     return files
+
+
+def _of_sources(daemon: DkimSign) -> Sequence[Path]:
+    """The tables, and the keys that they name."""
+    try:
+        sources = build(daemon)
+    except ConfigError:
+        return []  # told as what would keep the daemon from starting
+    return [*sources.watched_files(), *(Path(place.file) for place in sources.places(_MOST_KEYS))]

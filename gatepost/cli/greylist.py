@@ -98,8 +98,8 @@ def main(arguments: argparse.Namespace) -> int:
 def _chosen(daemons: Mapping[str, Daemon], name: str | None) -> tuple[str, Greylist]:
     """The greylist that is meant. Raises ConfigError."""
     greylists = {key: settings for key, settings in daemons.items() if isinstance(settings, Greylist)}
-    if name is None and len(greylists) == 1:
-        return next(iter(greylists.items()))
+    if name is None and len({settings.store for settings in greylists.values()}) == 1:
+        return next(iter(greylists.items()))  # what they remember is the same
     if name is not None and name in greylists:
         return name, greylists[name]
     if not greylists:

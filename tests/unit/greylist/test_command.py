@@ -208,7 +208,7 @@ def test_a_store_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture
     [
         ("dkim-verify: {socket: 'inet:1'}", (), "no daemon of the kind greylist"),
         (
-            "a: {kind: greylist, socket: 'inet:1'}\n  b: {kind: greylist, socket: 'inet:2'}",
+            "a: {kind: greylist, socket: 'inet:1'}\n  b: {kind: greylist, socket: 'inet:2', store: /other}",
             (),
             "--daemon a or b",
         ),
@@ -220,3 +220,12 @@ def test_which_greylist(tmp_path: Path, daemons: str, words: tuple[str, ...], co
     place.file.write_text(f"authserv_id: mail.example.net\ndaemons:\n  {daemons}\n")
     with pytest.raises(ConfigError, match=complaint):
         place.run("stats", *words)
+
+
+def test_two_greylists_with_one_store_are_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = Place(tmp_path, "", lambda: sqlite_store(tmp_path))
+    store = tmp_path / "none.sqlite"
+    each = f"{{kind: greylist, socket: 'inet:%d', store: {store}}}"
+    place.file.write_text(f"authserv_id: mail.example.net\ndaemons:\n  a: {each % 1}\n  b: {each % 2}\n")
+    assert place.run("stats") == NOT_IN_ORDER
+    assert f"{store}: there is no such file" in capsys.readouterr().err

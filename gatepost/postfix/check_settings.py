@@ -133,13 +133,15 @@ def _networks(instance: Instance, roster: Roster) -> Iterator[Finding]:
     if not (roster.verify or roster.sign or roster.dmarc):
         return
     trusted = list(roster.config.trusted_networks)
-    mine = [network for network in map(_network, instance.items("mynetworks")) if network is not None]
+    read = map(_network, instance.items("mynetworks"))
+    mine = list(dict.fromkeys(network for network in read if network is not None))
     every = any(":" in word and "[" not in word for word in instance.items("mynetworks"))
     beyond = [network for network in mine if not _within(network, trusted)]
     if beyond:
         shown = ", ".join(map(str, beyond))
         text = f"{shown} may relay through Postfix, but is not in trusted_networks: its mail is not signed"
-        networks = ", ".join(f'"{network}"' for network in [*trusted, *beyond])
+        others = [network for network in trusted if not _within(network, beyond)]
+        networks = ", ".join(f'"{network}"' for network in [*others, *beyond])
         yield warning("mynetworks", text, f"trusted_networks: [{networks}] (gatepost.yaml)")
     strangers = [network for network in trusted if not _within(network, mine)]
     if strangers and not every:

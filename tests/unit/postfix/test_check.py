@@ -143,6 +143,11 @@ def after(kind: str, changes: Sequence[Change], whole: Config, defaults: str = D
             [("warning", "mynetworks")],
             "192.0.2.0/28 may relay",
         ),
+        (
+            [("mynetworks = 127.0.0.0/8", "mynetworks = 10.1.2.0/24 [::ffff:10.1.2.0]/120 127.0.0.0/8")],
+            [("warning", "mynetworks")],
+            "10.1.2.0/24 may relay",
+        ),
         ([("127.0.0.0/8 [::1]/128", "127.0.0.0/8")], [("warning", "trusted_networks")], "::1/128 is trusted"),
         ([("mynetworks = 127.0.0.0/8 [::1]/128", "mynetworks = cidr:/etc/postfix/networks")], [], ""),
         # policy services

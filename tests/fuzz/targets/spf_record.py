@@ -3,15 +3,19 @@
 - Nothing is raised, and nothing fails in itself (``fault``): whatever the records say is a result by the RFC.
 - Terms, look-ups and void look-ups stay within their limits; texts are printable ASCII of bounded length.
 - An evaluation that is run again comes to the same; one that lacks an answer asks for a name that the DNS can carry.
+- So it does where outcomes are kept, for this mail and for another one of the same client and domain.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import spf
 
 from gatepost.dns.answer import Answer, Outcome
 from gatepost.networks import parse_address
 from gatepost.spf.identity import NoIdentityError, sender_of
+from gatepost.spf.outcomes import Outcomes
 from gatepost.spf.query import MAX_TERMS
 from gatepost.spf.questions import MAX_VOID_LOOKUPS
 from gatepost.spf.replay import Missing, evaluate
@@ -87,8 +91,12 @@ def check(data: bytes) -> None:
     result = evaluate(subject, answers)
     assert isinstance(result, SpfResult)
     _check_result(result)
-    trace = Trace()
+    trace, outcomes = Trace(), Outcomes()
     assert evaluate(subject, answers, trace) == result
+    another = Subject(client, replace(sender, local_part="eve+x", helo="b.example"), "mx.example.nl", 1.0)
+    for each in (subject, another):
+        expected = evaluate(each, answers)
+        assert [evaluate(each, answers, outcomes=outcomes) for _ in range(2)] == [expected] * 2
     lacking = evaluate(subject, lambda name, rdtype: None)
     if isinstance(lacking, Missing):
         assert lacking.needed in asked

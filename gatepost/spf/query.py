@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
@@ -31,6 +32,7 @@ MAX_TERMS = 5000
 # What means the same in every record: networks, "all", and mechanisms with a whole domain.
 _GENERAL = re.compile(r"[-+?~]?(?:ip[46]:|all\Z|(?:a|mx|include):[^%]*\Z)", re.IGNORECASE)
 _LONGEST_KEPT = 300
+_OF_ITSELF = "include has trivial recursion"  # pyspf's words, by which alone it tells this error
 _NO_DOMAIN = "-"
 
 
@@ -129,12 +131,16 @@ class Query(spf.query):  # type: ignore[misc]
         try:
             if self.trace is None and len(mech) <= _LONGEST_KEPT and _GENERAL.match(mech):
                 parts = _general(mech, self.v)
-                if parts[2] == self.d:
-                    parts = super().validate_mechanism(mech)  # an include of itself, perhaps
             else:
                 parts = super().validate_mechanism(mech)
         except ValueError:  # from int(), which refuses thousands of digits
             raise spf.PermError("Invalid CIDR length", mech) from None
+        except spf.PermError as error:
+            # "+include" gives the same message.
+            if error.msg != _OF_ITSELF or ":" not in mech:
+                raise
+            # No error of syntax (§4.6): whoever comes to it goes round until the limit of look-ups.
+            parts = mech, "include", self.d, self.cidrmax, spf.RESULTS.get(mech[0], "pass")
         return parts if self.trace is None else _Term(parts, self)
 
     def check_lookups(self) -> None:
@@ -190,13 +196,16 @@ class Query(spf.query):  # type: ignore[misc]
         """The TXT records of *domainname*; the strings of each have been joined already."""
         return self.dns(domainname, rr, ignore_void=ignore_void)
 
-    def dns_mx(self, domainname: str) -> list[Any]:
-        """The addresses of all its exchanges (§5.4); more than MAX_MX are an error, not a reason to cut."""
+    def dns_mx(self, domainname: str) -> Iterator[Any]:
+        """The addresses of all its exchanges (§5.4); more than MAX_MX are an error, not a reason to cut.
+
+        None is looked up behind the one that matches: its faults are no reason to refuse the others' mail.
+        """
         exchanges = sorted(self.dns(domainname, "MX"))
         if len(exchanges) > spf.MAX_MX:
             raise spf.PermError(f"More than {spf.MAX_MX} MX records")
         self.questions.foresee_addresses([exchange.lower() for _, exchange in exchanges if exchange], self.A)
-        return [address for _, exchange in exchanges for address in self.dns_a(exchange, self.A)]
+        return (address for _, exchange in exchanges for address in self.dns_a(exchange, self.A))
 
     def validated_ptrs(self) -> list[str]:
         """The client's names that lead back to it (§5.5); errors mean that there are none, or one less."""
@@ -216,7 +225,7 @@ class Query(spf.query):  # type: ignore[misc]
         except spf.TempError:
             return False
 
-    def cidrmatch(self, addresses: list[str], length: int) -> bool:
+    def cidrmatch(self, addresses: Iterable[str], length: int) -> bool:
         """Whether the client is in the network of that prefix *length* around one of *addresses*."""
         shift = self._bits - length
         wanted = self._client >> shift

@@ -95,6 +95,17 @@ ONLY4: Items = [{"A": "203.0.113.1"}]
         (published("v=spf1 include:a.example.org -all", a=[{"TXT": "v=spf1 include:example.org -all"}]),
          FOUR, "permerror"),
         (published("v=spf1 redirect=example.org"), FOUR, "permerror"),
+        # A record that includes itself is in error for those alone who come to that (§4.6, §4.6.4).
+        (published("v=spf1 ip4:192.0.2.1 include:example.org -all"), FOUR, "pass"),
+        (published("v=spf1 ip4:192.0.2.1 ?include:%{d} -all"), FOUR, "pass"),
+        (published("v=spf1 ip4:203.0.113.1 -include:%{d} -all"), FOUR, "permerror"),
+        (published("v=spf1 ip4:192.0.2.1 include -all"), FOUR, "permerror"),
+        (published("v=spf1 ip4:192.0.2.1 +include -all"), FOUR, "permerror"),
+        # What stands behind the exchange that matches is not looked up.
+        ({"example.org": [{"TXT": "v=spf1 mx -all"}, {"MX": (1, "a.example.org")}, {"MX": (2, "b.example.org")}],
+          "a.example.org": HOST4, "b.example.org": ["TIMEOUT"]}, FOUR, "pass"),
+        ({"example.org": [{"TXT": "v=spf1 mx -all"}, {"MX": (2, "a.example.org")}, {"MX": (1, "b.example.org")}],
+          "a.example.org": HOST4, "b.example.org": ["TIMEOUT"]}, FOUR, "temperror"),
         # A redirect costs a look-up where it is followed, and nothing where it is not (§4.6.4).
         (published("v=spf1 " + "a:a.example.org " * 9 + "a:b.example.org redirect=c.example.org", a=ONLY4, b=HOST4),
          FOUR, "pass"),

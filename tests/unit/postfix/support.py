@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,17 @@ DATA = Path(__file__).with_name("data")
 CONF = Path(__file__).parents[3] / "conf"
 DEFAULTS = (DATA / "defaults.txt").read_text()
 CLEANUP = "\ncleanup unix n - n - 0 cleanup\n"
+
+VERIFY, SIGN, ENFORCE, STAMP = (f"inet:127.0.0.1:{port}" for port in (8891, 8892, 8893, 8894))
+BORDER_LINE = f"smtpd_milters = {VERIFY}, {ENFORCE}"
+INWARD_LINE = f"-o smtpd_milters={VERIFY},{STAMP}"
+OUTWARD_LINE = f"-o smtpd_milters={SIGN}"
+FILTER_LINE = "-o content_filter=smtp-amavis:[127.0.0.1]:10024"
+SPF_LINE = "    check_policy_service unix:private/gatepost-spf\n"
+GREYLIST_LINE = "    check_policy_service inet:127.0.0.1:10023\n"
+PORT, INWARD, OUTWARD = "smtpd/pass", "127.0.0.1:10025/inet", "127.0.0.1:10027/inet"
+
+Change = tuple[str, str]
 
 
 def config(*without: str, **options: Any) -> Config:
@@ -53,3 +64,12 @@ def found(
 def brief(findings: list[Finding]) -> list[tuple[str, str]]:
     """Level and place of each."""
     return [(str(finding.level), finding.place) for finding in findings]
+
+
+def after(kind: str, changes: Sequence[Change], whole: Config, defaults: str = DEFAULTS) -> list[Finding]:
+    """The findings when each *change*, old and new text, is made to the shipped files of *kind*."""
+    main, master = shipped(kind)
+    for old, new in changes:
+        assert (old in main) != (old in master), old
+        main, master = main.replace(old, new), master.replace(old, new)
+    return found(main, master, whole, defaults=defaults)

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
-from gatepost.config.addresses import HostAndPort, SocketAddress
 from gatepost.config.settings import Config
-from gatepost.postfix.finding import Finding, Level
-from gatepost.postfix.reach import Obstacle
-from tests.unit.postfix.support import CLEANUP, DATA, DEFAULTS, brief, changed, config, found, shipped
-
-VERIFY, SIGN, ENFORCE, STAMP = (f"inet:127.0.0.1:{port}" for port in (8891, 8892, 8893, 8894))
-BORDER_LINE = f"smtpd_milters = {VERIFY}, {ENFORCE}"
-INWARD_LINE = f"-o smtpd_milters={VERIFY},{STAMP}"
-OUTWARD_LINE = f"-o smtpd_milters={SIGN}"
-FILTER_LINE = "-o content_filter=smtp-amavis:[127.0.0.1]:10024"
-SPF_LINE = "    check_policy_service unix:private/gatepost-spf\n"
-GREYLIST_LINE = "    check_policy_service inet:127.0.0.1:10023\n"
-PORT, INWARD, OUTWARD = "smtpd/pass", "127.0.0.1:10025/inet", "127.0.0.1:10027/inet"
-
-Change = tuple[str, str]
-
-
-def after(kind: str, changes: Sequence[Change], whole: Config, defaults: str = DEFAULTS) -> list[Finding]:
-    """The findings when each *change*, old and new text, is made to the shipped files of *kind*."""
-    main, master = shipped(kind)
-    for old, new in changes:
-        assert (old in main) != (old in master), old
-        main, master = main.replace(old, new), master.replace(old, new)
-    return found(main, master, whole, defaults=defaults)
+from tests.unit.postfix.support import (
+    BORDER_LINE,
+    CLEANUP,
+    DEFAULTS,
+    ENFORCE,
+    FILTER_LINE,
+    GREYLIST_LINE,
+    INWARD,
+    INWARD_LINE,
+    OUTWARD,
+    OUTWARD_LINE,
+    PORT,
+    SIGN,
+    SPF_LINE,
+    STAMP,
+    VERIFY,
+    Change,
+    after,
+    brief,
+    changed,
+    config,
+    found,
+)
 
 
 @pytest.mark.parametrize(
@@ -291,73 +288,6 @@ def test_shutdown_is_known_since_3_11() -> None:
     assert after("filtered", [("action = tempfail", "action = shutdown")], config(), defaults) == []
 
 
-def test_the_guide_with_a_filter_before_the_queue() -> None:
-    """Its milters stand where they see no message, and what should stand behind the filter is not there."""
-    main, master = ((DATA / f"proxied.{part}.txt").read_text() for part in ("main", "master"))
-    findings = found(main, master, config())
-    assert brief(findings) == [
-        ("error", "smtpd/pass"),
-        ("error", INWARD),
-        ("error", "daemons.dkim-verify.verify_local"),
-        ("error", "smtpd/pass"),
-        ("warning", "non_smtpd_milters"),
-        ("warning", "smtpd/pass"),
-        ("warning", "smtpd/pass"),
-        ("warning", "milter_default_action"),
-    ]
-    blind, behind, _, unasked, *_ = findings
-    assert "no milter sees a header or body: dkim-verify and dmarc-enforce" in blind.text
-    assert blind.mend == "postconf -P 'smtpd/pass/smtpd_milters = '"
-    assert behind.mend == f"postconf -P '{INWARD}/smtpd_milters = {VERIFY}, {ENFORCE}, {STAMP}'"
-    assert unasked.text == "spf is not asked"
-
-
-def test_the_guide_mended() -> None:
-    """What the findings say mends it."""
-    main, master = ((DATA / f"proxied.{part}.txt").read_text() for part in ("main", "master"))
-    master = master.replace(f"-o smtpd_milters={VERIFY},{ENFORCE} ", "-o smtpd_milters= ")
-    master = master.replace(INWARD_LINE, f"-o smtpd_milters={VERIFY},{ENFORCE},{STAMP}")
-    main = main.replace("action = accept", "action = tempfail")
-    main = main.replace("non_smtpd_milters = $smtpd_milters", f"non_smtpd_milters = {SIGN}")
-    main = main.replace(
-        "check_policy_service unix:private/policyd-spf, reject_unauth_destination",
-        "reject_unauth_destination, check_policy_service unix:private/gatepost-spf,"
-        " check_policy_service inet:127.0.0.1:10023",
-    )
-    assert found(main, master, changed(config(), "dkim-verify", verify_local=True)) == []
-
-
-def compact() -> tuple[str, str]:
-    """A guide with one milter for all ports, one filter for all mail, and a port behind it without milters."""
-    main, master = ((DATA / f"compact.{part}.txt").read_text() for part in ("main", "master"))
-    return main, master
-
-
-def test_the_compact_guide_before_the_change() -> None:
-    findings = found(*compact(), config("dmarc-enforce", "dmarc-stamp", "spf"))
-    assert brief(findings) == [
-        ("error", "smtp/inet"),
-        ("error", INWARD),
-        ("error", "submission/inet"),
-        ("warning", "smtp/inet"),
-        ("hint", "non_smtpd_milters"),
-    ]
-    assert findings[1].mend.endswith("without no_milters in receive_override_options")
-
-
-def test_the_compact_guide_after_the_change() -> None:
-    main, master = compact()
-    main = main.replace(
-        "unix:var/run/opendkim/opendkim.sock", "unix:gatepost/dkim-verify, unix:gatepost/dkim-sign"
-    )
-    main = main.replace("unix:private/policyd-spf", "inet:127.0.0.1:10024").replace("= accept", "= tempfail")
-    whole = changed(config("dmarc-enforce", "dmarc-stamp", "spf"), "dkim-verify", seal=False)
-    for name in ("dkim-verify", "dkim-sign"):
-        address = SocketAddress.parse(f"unix:/var/spool/postfix/gatepost/{name}")
-        whole = changed(whole, name, socket=[address])
-    assert found(main, master, whole) == []
-
-
 def test_a_peer_at_the_border() -> None:
     """OpenDKIM still verifies in front, ours is inside: its word is not sealed."""
     milters = (BORDER_LINE, "smtpd_milters = inet:127.0.0.1:12301")
@@ -369,101 +299,6 @@ def test_a_peer_at_the_border() -> None:
     believed = config("dmarc-enforce", "spf", "greylist", believe_unsealed_from=["127.0.0.1"])
     findings = after("filtered", [milters, (SPF_LINE, ""), (GREYLIST_LINE, "")], believed)
     assert brief(findings) == [("error", PORT), ("warning", "believe_unsealed_from")]
-
-
-UNIX = {
-    "dkim-verify": "unix:/run/gatepost/verify",
-    "dmarc-enforce": "unix:/var/spool/postfix/gatepost/enforce",
-}
-
-
-def on_unix_sockets() -> Config:
-    whole = config()
-    for name, path in UNIX.items():
-        whole = changed(whole, name, socket=[SocketAddress.parse(path)])
-    return whole
-
-
-@pytest.mark.parametrize(
-    ("milters", "chroot", "expected", "words"),
-    [
-        ("unix:/run/gatepost/verify, unix:gatepost/enforce", "n", [], ""),
-        ("unix:/run/gatepost/verify, unix:/var/spool/postfix/gatepost/enforce", "n", [], ""),
-        (
-            "unix:/run/gatepost/verify, unix:gatepost/enforce",
-            "y",
-            [("error", PORT), ("error", PORT)],
-            "Postfix sees /var/spool/postfix/run/gatepost/verify; mend:"
-            ' socket: "unix:/var/spool/postfix/gatepost/dkim-verify" (gatepost.yaml) and unix:gatepost/',
-        ),
-        (
-            "unix:gatepost/enforce, unix:/var/spool/postfix/gatepost/enforce",
-            "y",
-            [("error", PORT), ("error", PORT)],
-            "mend: unix:gatepost/enforce",
-        ),
-    ],
-)
-def test_unix_sockets(milters: str, chroot: str, expected: list[tuple[str, str]], words: str) -> None:
-    changes = [
-        (BORDER_LINE, f"smtpd_milters = {milters}"),
-        ("smtpd      pass  -       -       n", f"smtpd pass - - {chroot}"),
-        (INWARD_LINE, f"-o smtpd_milters=unix:/run/gatepost/verify,{STAMP}"),
-    ]
-    findings = after("filtered", changes, on_unix_sockets())
-    assert brief(findings) == expected
-    assert words in "\n".join(map(str, findings))
-
-
-def test_a_socket_outside_the_chroot_of_cleanup() -> None:
-    whole = changed(config(), "dkim-sign", socket=[SocketAddress.parse("unix:/run/gatepost/sign")])
-    changes = [
-        ("non_smtpd_milters = inet:127.0.0.1:8892", "non_smtpd_milters = unix:/run/gatepost/sign"),
-        (OUTWARD_LINE, "-o smtpd_milters=unix:/run/gatepost/sign"),
-        (CLEANUP, CLEANUP.replace("n - n", "n - y")),
-    ]
-    findings = after("filtered", changes, whole)
-    assert brief(findings) == [("error", "cleanup/unix"), ("hint", "non_smtpd_milters")]
-    assert "Postfix sees /var/spool/postfix/run/gatepost/sign" in findings[0].text
-
-
-def test_sockets_that_postfix_cannot_reach() -> None:
-    main, master = shipped("filtered")
-    asked: list[str] = []
-
-    def look(path: str) -> Obstacle:
-        asked.append(path)
-        return Obstacle(False, "closed", "open it")
-
-    [finding] = found(main, master, config(), look=look)
-    assert asked == ["/var/spool/postfix/private/gatepost-spf"]
-    assert finding.level is Level.ERROR
-    assert str(finding) == "smtpd/pass: spf at unix:private/gatepost-spf: closed; mend: open it"
-    [missing] = found(main, master, config(), look=lambda path: Obstacle(True, f"{path} is not there"))
-    assert missing.level is Level.HINT
-
-
-SPAWNED = "spf unix - n n - 0 spawn user=gatepost argv=/usr/bin/gatepost run spf --stdio\n"
-
-
-def test_a_policy_service_that_spawn_starts() -> None:
-    changes = [("private/gatepost-spf", "private/spf"), ("smtp-amavis unix", f"{SPAWNED}smtp-amavis unix")]
-    [finding] = after("filtered", changes, config())
-    assert (finding.level, finding.place, finding.mend) == (
-        Level.WARNING,
-        "spf_time_limit",
-        "postconf -e 'spf_time_limit = 3600s'",
-    )
-    changes += [(BORDER_LINE, f"{BORDER_LINE}\nspf_time_limit = 3600s")]
-    assert after("filtered", changes, config()) == []
-
-
-def test_a_metrics_address_is_no_milter() -> None:
-    whole = changed(config(), "dkim-verify", metrics=HostAndPort("127.0.0.1", 9891))
-    findings = after("filtered", [(BORDER_LINE, f"{BORDER_LINE}, inet:127.0.0.1:9891")], whole)
-    assert [finding.text for finding in findings] == [
-        "inet:127.0.0.1:9891 is where dkim-verify serves its metrics"
-    ]
 
 
 def test_no_smtpd_at_all() -> None:

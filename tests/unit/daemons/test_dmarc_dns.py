@@ -18,6 +18,7 @@ from gatepost.config.types import HostAndPort
 from gatepost.dkim.verifier import Verifier
 from gatepost.dkim.verify import Policy
 from gatepost.dmarc.evaluate import TREE_WALK
+from gatepost.dns.answer import Answer, Outcome
 from gatepost.dns.budget import Budget
 from gatepost.dns.resolver import Resolver
 from gatepost.message import Envelope, Message
@@ -27,8 +28,25 @@ from milters.handler import Verdict
 from tests.harness.dns_server import DnsServer
 from tests.harness.log_file import LogFile
 from tests.harness.mail import parse
-from tests.unit.daemons.dmarc_support import told
-from tests.unit.daemons.support import ID, SEALER, STRANGER, common, networks
+from tests.unit.daemons.dmarc_support import (
+    ANNA,
+    DOMAIN,
+    ELSEWHERE,
+    SIGNED,
+    ZoneResolver,
+    action,
+    dmarc,
+    result,
+    told,
+)
+from tests.unit.daemons.support import (
+    ID,
+    SEALER,
+    STRANGER,
+    common,
+    networks,
+    run,
+)
 from tests.unit.dkim.support import MESSAGE, craft, record, rsa_key
 
 Zone = Mapping[str, Sequence[str | Mapping[str, Any]]]
@@ -38,7 +56,6 @@ MORE = 0.5
 """Seconds that the machine may take beside."""
 
 REJECT = {"TXT": "v=DMARC1; p=reject"}
-SIGNED = craft(MESSAGE, rsa_key())
 KEY: Zone = {"mail._domainkey.example.nl": [{"TXT": record(rsa_key()).decode()}]}
 LONG_NAME = ".".join("a" * 118) + ".example.nl"
 
@@ -215,3 +232,38 @@ def test_a_body_that_takes_its_time_takes_none_from_the_evaluation(server: DnsSe
     """What is asked with the header may last from its end; the questions about the policy, from the end of the body."""
     server.zone = {**KEY, "_dmarc.example.nl": [REJECT]}
     assert judge(server, log, SIGNED, message_timeout=0.1, body_takes=0.2).result == "pass"
+
+
+def test_a_stranger_cannot_use_up_the_questions_about_the_policy(log: LogFile) -> None:
+    """Signatures and MAIL FROM are his, and may cost what they may; the policy is still found."""
+
+    class Spent(ZoneResolver):
+        async def lookup(self, name: str, rdtype: str, budget: Any = None) -> Any:
+            while name.endswith("list.example") and not budget.spend():
+                pass
+            assert budget is None or not name.startswith("_dmarc.") or budget.queries_left > 50
+            return await super().lookup(name, rdtype, budget)
+
+    daemon = dmarc(log)
+    daemon.tools.verifier.resolver = Spent(DOMAIN, knows=False)  # type: ignore[assignment]
+    assert action(run(daemon, MESSAGE, **ELSEWHERE)) == "reject"
+
+
+def test_a_stranger_cannot_use_up_the_questions_about_the_sender_with_signatures(log: LogFile) -> None:
+    """A check that fails must not become one that could not be made."""
+
+    class Strict(ZoneResolver):
+        async def lookup(self, name: str, rdtype: str, budget: Any = None) -> Any:
+            return Answer(Outcome.TIMEOUT) if budget.spend() else await super().lookup(name, rdtype, budget)
+
+    includes = " ".join(f"include:i{number}.example.nl" for number in range(10))
+    zone = {**DOMAIN, "example.nl": f"v=spf1 {includes} -all"}
+    zone |= {f"i{number}.example.nl": "v=spf1 ?all" for number in range(10)}
+    daemon = dmarc(log)
+    daemon.tools.verifier.resolver = Strict(zone, knows=False)  # type: ignore[assignment]
+    daemon.tools.verifier.new_budget = lambda: Budget(Dns(message_queries=15))
+    raw = MESSAGE
+    for number in range(10):
+        raw = craft(raw, rsa_key(), d=f"d{number}.example")
+    verdict = run(daemon, raw, **ANNA, client_address="198.51.100.66")
+    assert (action(verdict), result(verdict)) == ("reject", "fail")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from gatepost.dns.answer import Answer
 from gatepost.dns.cache import weight
@@ -20,21 +21,32 @@ from gatepost.spf.questions import Answers, Question
 from gatepost.spf.result import Identity, SpfResult, Verdict
 from gatepost.spf.subject import Subject
 
-MOST = 2048
+MOST = 4096
 """Outcomes that are kept; the least recently used go first."""
 
-HEAVIEST = 8192
-"""Bytes, by estimate, of the answers of an outcome that is kept: the DNS cache may have dropped them meanwhile."""
+MOST_BYTES = 8 * 1024 * 1024
+"""What the answers of all of them weigh at most, by estimate: the DNS cache may have dropped them meanwhile."""
+
+HEAVIEST = 16 * 1024
+"""What the answers of one may weigh: ten includes, or ten exchanges, and their records."""
 
 _Key = tuple[str, int, int, bool]
 
 
-class Outcomes:
-    """At most *most* outcomes."""
+class _Kept(NamedTuple):
+    used: tuple[tuple[Question, Answer], ...]
+    weight: int
+    result: SpfResult
 
-    def __init__(self, most: int = MOST) -> None:
+
+class Outcomes:
+    """At most *most* outcomes, of at most *most_bytes* together."""
+
+    def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
         self._most = most
-        self._kept: OrderedDict[_Key, tuple[tuple[tuple[Question, Answer], ...], SpfResult]] = OrderedDict()
+        self._most_bytes = most_bytes
+        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
+        self._weight = 0
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -45,24 +57,32 @@ class Outcomes:
         kept = self._kept.get(key)
         if kept is None:
             return None
-        for (name, rdtype), answer in kept[0]:
+        for (name, rdtype), answer in kept.used:
             if answers(name, rdtype) is not answer:
-                del self._kept[key]
+                self._drop(key)
                 return None
         self._kept.move_to_end(key)
-        return kept[1]
+        return kept.result
 
     def keep(self, subject: Subject, used: Mapping[Question, Answer], result: SpfResult) -> None:
-        """Keep *result*, which nothing but the client, the domain and *used* led to, unless it is an error of ours.
+        """Keep *result*, to which nothing but the client, the domain and *used* led, in the order of asking.
 
-        *used* is in the order of asking.
+        Temporary errors are not kept, nor what is too heavy.
         """
-        # Whoever asks again may be told something else: after a fault of ours, too.
-        if result.verdict is Verdict.TEMPERROR or sum(map(weight, used.values())) > HEAVIEST:
+        weighs = sum(map(weight, used.values()))
+        if result.verdict is Verdict.TEMPERROR or weighs > HEAVIEST:
             return
-        self._kept[_key(subject)] = (tuple(used.items()), result)
-        if len(self._kept) > self._most:
-            self._kept.popitem(last=False)
+        key = _key(subject)
+        self._drop(key)
+        self._kept[key] = _Kept(tuple(used.items()), weighs, result)
+        self._weight += weighs
+        while len(self._kept) > self._most or self._weight > self._most_bytes:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: _Key) -> None:
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self._weight -= kept.weight
 
 
 def _key(subject: Subject) -> _Key:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from gatepost.config.sections import Dns
 from gatepost.dns.answer import Answer, Outcome
 from gatepost.dns.budget import Budget
-from gatepost.dns.cache import Cache
+from gatepost.dns.cache import Cache, weight
 from gatepost.networks import parse_address
 from gatepost.spf import check, replay
 from gatepost.spf.check import Check
@@ -306,25 +306,41 @@ def test_the_least_recently_used_goes_first() -> None:
 
 
 def test_the_memory_they_take_has_a_bound() -> None:
-    """Many strangers, each with a domain whose record is as long as one may be that is kept with its outcome."""
-    most, length = 20, HEAVIEST - 1024
+    """Many strangers, each with a domain whose record is nearly as long as one may be that is kept."""
 
     def come(outcomes: Outcomes, number: int) -> None:
-        answers = {
-            ("a.example", "TXT"): Answer(Outcome.FOUND, (b"v=spf1 -all x=%d" % number + b"x" * length,))
-        }
+        text = b"v=spf1 -all x=%d" % number + b"x" * (HEAVIEST - 1024)
+        answers = {("a.example", "TXT"): Answer(Outcome.FOUND, (text,))}
         stranger = subject(f"10.0.{number}.1")
         replay.evaluate(stranger, lambda name, rdtype: answers[name, rdtype], outcomes=outcomes)
 
-    outcomes = Outcomes(most)
+    size = 10 * HEAVIEST
+    outcomes = Outcomes(1000, size)
     come(outcomes, 0)
     tracemalloc.start()
     try:
-        for number in range(1, 5 * most):
+        for number in range(1, 100):
             come(outcomes, number)
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert len(outcomes) == most
+    assert len(outcomes) == 10
     # The result has the record once more, as text.
-    assert held < most * 2 * HEAVIEST * 1.2
+    assert held < 2 * size * 1.2
+
+
+def test_their_number_has_a_bound() -> None:
+    outcomes, answers = Outcomes(20), Still({SPF: [{"TXT": "v=spf1 -all"}]})
+    for number in range(100):
+        replay.evaluate(subject(f"10.0.{number}.1"), answers, outcomes=outcomes)
+    assert len(outcomes) == 20
+
+
+def test_those_that_are_renewed_take_no_more_room() -> None:
+    answers = Still({SPF: [{"TXT": "v=spf1 -all"}]})
+    outcomes = Outcomes(20, 3 * weight(answers(SPF, "TXT")))
+    for _ in range(20):
+        for client in ("10.0.0.1", "10.0.0.2"):
+            replay.evaluate(subject(client), answers, outcomes=outcomes)
+        assert len(outcomes) == 2
+        answers.known.clear()

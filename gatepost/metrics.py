@@ -82,9 +82,9 @@ class Metrics:
     they are. It is also the observer of a DNS resolver: ``query``, ``cache``.
     """
 
-    def __init__(self, daemon: str, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, daemon: str) -> None:
         self.daemon = daemon
-        self.registry = CollectorRegistry() if registry is None else registry
+        self.registry = CollectorRegistry()
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, ("daemon", *labels), registry=self.registry)

@@ -60,9 +60,9 @@ def bind(name: str, text: str) -> str:
     return f"{name}. IN TXT (\n{inner}\n)"
 
 
-def nsupdate(name: str, text: str, ttl: int = TTL) -> str:
+def nsupdate(name: str, text: str) -> str:
     """The lines for nsupdate(1) that put a TXT record in the place of those that are there (RFC 2136)."""
-    return f"update delete {name}. TXT\nupdate add {name}. {ttl} TXT {quoted_strings(text)}\nsend"
+    return f"update delete {name}. TXT\nupdate add {name}. {TTL} TXT {quoted_strings(text)}\nsend"
 
 
 def _quoted(piece: str) -> str:

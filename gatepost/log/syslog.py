@@ -21,11 +21,11 @@ class SyslogLogger(Logger):
     Lines are always text: they stand among Postfix's. Raises OSError where nobody listens.
     """
 
-    def __init__(self, daemon: str, path: Path = SOCKET, level: Level = "info") -> None:
+    def __init__(self, daemon: str, path: Path = SOCKET) -> None:
         self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
             self._connection.connect(str(path))
-            super().__init__(level, "text", daemon, self._connection.fileno())
+            super().__init__("info", "text", daemon, self._connection.fileno())
         except BaseException:
             self._connection.close()
             raise

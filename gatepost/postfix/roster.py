@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from gatepost.config.addresses import SocketAddress
 from gatepost.config.dkim_settings import DkimSign, DkimVerify
 from gatepost.config.dmarc_settings import Dmarc
 from gatepost.config.greylist_settings import Greylist
@@ -50,16 +51,16 @@ class Roster:
 
     def find(self, endpoint: Endpoint) -> str:
         """The daemon that listens at *endpoint*; "" where it is none of ours."""
-        return next((name for name, _ in self._matching(endpoint, "meets")), "")
+        return next((name for name, _ in self._matching(endpoint.meets)), "")
 
     def meant(self, endpoint: Endpoint) -> tuple[str, str]:
         """The daemon that *endpoint* misses by host or chroot, and where that one listens; "" and "" for none."""
-        return next(self._matching(endpoint, "means"), ("", ""))
+        return next(self._matching(endpoint.means), ("", ""))
 
-    def _matching(self, endpoint: Endpoint, how: str) -> Iterator[tuple[str, str]]:
+    def _matching(self, fits: Callable[[SocketAddress], bool]) -> Iterator[tuple[str, str]]:
         for name, daemon in self.config.daemons.items():
             for address in daemon.socket:
-                if getattr(endpoint, how)(address):
+                if fits(address):
                     yield name, str(address)
 
     def address(self, name: str, queue_directory: str = "/var/spool/postfix") -> str:

@@ -15,7 +15,6 @@ from tests.harness.layouts import Layout, layout_a, layout_b, layout_c
 from tests.harness.smtp import Client, RefusedError
 
 ANNA, BERT = "anna@example.nl", "bert@example.nl"
-ID = "mail.example.nl"
 FRIEND = Client("192.0.2.10", "mx.example.org", "mx.example.org")
 STRANGER = Client("198.51.100.1", "", "mx.example.org")
 

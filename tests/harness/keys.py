@@ -80,9 +80,9 @@ def rsa_key(domain: str, selector: str = "mail", bits: int = 2048) -> KeyPair:
     return KeyPair(domain, selector, generate_private_key(65537, bits))
 
 
-def ed25519_key(domain: str, selector: str = "ed") -> KeyPair:
+def ed25519_key(domain: str) -> KeyPair:
     """A fresh Ed25519 key."""
-    return KeyPair(domain, selector, Ed25519PrivateKey.generate())
+    return KeyPair(domain, "ed", Ed25519PrivateKey.generate())
 
 
 def passes(octets: bytes, records: Mapping[str, str]) -> list[bool]:

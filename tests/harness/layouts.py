@@ -16,7 +16,8 @@ from tests.harness.postfix import Postfix, Smtpd
 from tests.harness.smtp import STRANGER, Client, Reply, deliver
 from tests.harness.together import Together
 
-USERS: Mapping[str, str] = {"anna@example.nl": "secret"}
+LOGIN = ("anna@example.nl", "secret")
+USERS: Mapping[str, str] = dict([LOGIN])
 
 # What a port that takes mail back from a filter has to leave alone: it was done at the front.
 _TAKES_BACK = {
@@ -44,16 +45,9 @@ class Layout(Together):
         """Bring a message to the MX as *client* of the outside world (None: as 127.0.0.1)."""
         return deliver(self.postfix.port("mx"), octets, sender, recipients, *parameters, client=client)
 
-    def submit(
-        self,
-        octets: bytes,
-        sender: str,
-        recipients: Sequence[str],
-        *parameters: str,
-        login: tuple[str, str] = ("anna@example.nl", "secret"),
-    ) -> Reply:
+    def submit(self, octets: bytes, sender: str, recipients: Sequence[str], *parameters: str) -> Reply:
         """Submit a message as a user who has logged in."""
-        return deliver(self.postfix.port("submission"), octets, sender, recipients, *parameters, login=login)
+        return deliver(self.postfix.port("submission"), octets, sender, recipients, *parameters, login=LOGIN)
 
     def _start(self, starting: ExitStack) -> None:
         for each in self.filters:

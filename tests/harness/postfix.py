@@ -123,7 +123,7 @@ def unavailable() -> str:
 class Postfix(Startable):
     """A running Postfix with the given smtpd services, as a context manager.
 
-    Mail for the domains *inside* goes to Maildirs, all other mail to *outside*.
+    Mail for the domains *inside* goes to Maildirs, all other mail to ``outside``.
     *users* may log in where a service has ``sasl``. XCLIENT is allowed from
     127.0.0.1 everywhere. Nothing is looked up in the DNS.
     """
@@ -134,14 +134,13 @@ class Postfix(Startable):
         *,
         hostname: str = "mail.example.nl",
         inside: Sequence[str] = ("example.nl",),
-        outside: SmtpSink | None = None,
         users: Mapping[str, str] | None = None,
         options: Mapping[str, str] | None = None,
     ) -> None:
         self.services = {service.name: service for service in services}
         self.hostname = hostname
         self.inside = tuple(inside)
-        self.outside = outside or SmtpSink()
+        self.outside = SmtpSink()
         self._users = dict(users or {})
         self._options = dict(options or {})
         self._root = Path()
@@ -294,7 +293,7 @@ class Postfix(Startable):
                 path.unlink()
         return taken
 
-    def wait_for_delivery(self, recipient: str, count: int = 1, timeout: float = 15.0) -> list[Delivery]:
+    def wait_for_delivery(self, recipient: str, count: int = 1) -> list[Delivery]:
         """Wait until *count* messages have been delivered to *recipient*, and return them.
 
         Raises TimeoutError with the end of the mail log in it.
@@ -305,7 +304,7 @@ class Postfix(Startable):
             return found if len(found) >= count else []
 
         try:
-            return wait_for(enough, f"mail for {recipient}", timeout)
+            return wait_for(enough, f"mail for {recipient}")
         except TimeoutError as error:
             last = "\n".join(self.log().splitlines()[-30:])
             raise TimeoutError(f"{error}\n{last}") from None

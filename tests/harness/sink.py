@@ -18,8 +18,8 @@ class SmtpSink(Server):
     itself) to the reply to give instead, without its line end.
     """
 
-    def __init__(self, port: int = 0) -> None:
-        super().__init__(port)
+    def __init__(self) -> None:
+        super().__init__()
         self.answers: dict[str, str] = {}
         self._received: list[Delivery] = []
         self._guard = threading.Lock()

@@ -16,7 +16,7 @@ from tests.harness.clock import Clock
 from tests.harness.daemon import Daemon, Installation
 from tests.harness.delivery import Delivery
 from tests.harness.dns_server import DnsServer
-from tests.harness.layouts import USERS, layout_a
+from tests.harness.layouts import LOGIN, layout_a
 from tests.harness.postfix import Postfix
 from tests.harness.redis_server import RedisServer
 from tests.harness.smtp import Session
@@ -117,6 +117,3 @@ def processes(daemon: Daemon) -> list[psutil.Process]:
     """The daemon's supervisor, and then its workers."""
     supervisor = psutil.Process(daemon.process.pid)
     return [supervisor, *supervisor.children()]
-
-
-LOGIN = next(iter(USERS.items()))

@@ -17,6 +17,17 @@ def test_the_contracts_are_kept(capsys: pytest.CaptureFixture[str]) -> None:
     assert status == EXIT_STATUS_SUCCESS, capsys.readouterr().out
 
 
+def test_each_room_is_told_of() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = [
+        str(file.parent.relative_to(ROOT))
+        for package in ("gatepost", "milters", "policy")
+        for file in (ROOT / package).glob("**/__init__.py")
+    ]
+    assert len(rooms) > 15
+    assert [room for room in rooms if f"`{room}`" not in page and f"`{room}/`" not in page] == []
+
+
 def test_each_room_that_is_named_exists() -> None:
     """A room that has moved would be watched by nobody."""
     contracts = configparser.ConfigParser()

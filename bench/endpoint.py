@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.harness.milter_client import Address
-from tests.harness.ports import LOOPBACK, free_port, listening
+from tests.harness.ports import LOOPBACK, free_port, listening, listening_at
 
 
 @dataclass(frozen=True)
@@ -38,4 +38,4 @@ class Endpoint:
 
     def ready(self) -> bool:
         """Whether somebody listens there, without a connection that it would see."""
-        return self.path.is_socket() if self.path else listening(self.port)
+        return listening_at(self.path) if self.path else listening(self.port)

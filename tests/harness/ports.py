@@ -1,8 +1,7 @@
-"""Free ports on the loopback address."""
+"""Free ports on the loopback address, and who listens there."""
 
 from __future__ import annotations
 
-import os
 import random
 import socket
 from pathlib import Path
@@ -12,23 +11,25 @@ LOOPBACK = "127.0.0.1"
 # Below the range from which the kernel takes the ports of outgoing connections (32768 and up), so
 # that no client in the same test can sit on a port between its choice here and the server's bind().
 _FIRST, _LAST = 20_000, 32_000
-
-# Pytest's parallel workers (pytest-xdist) choose from different ports, so that none takes what another has chosen.
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_BLOCK = 100
 
 _LISTEN = "0A"
+_ACCEPTS = 0x10000  # __SO_ACCEPTCON, among the flags of /proc/net/unix
 
-_choice = random.Random(os.getpid())
-_given: set[int] = set()
+_choice = random.Random()
+_blocks: list[int] = []
+_left: list[int] = []
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that is free now, and is given to nobody else in this process or another worker."""
-    for _ in range(1000):
-        port = _choice.randrange(_FIRST + _WORKER, _LAST, _WORKERS)
-        if port in _given:
-            continue
+    """A TCP port of 127.0.0.1 that is free now, and that no other process on this machine is given here.
+
+    The first of two servers on one port would not even notice: Postfix shares its ports (SO_REUSEPORT).
+    """
+    while True:
+        if not _left:
+            _left.extend(_block())
+        port = _left.pop()
         with socket.socket() as probe:
             # Without it, a port that served the test before would look taken for a minute (TIME_WAIT).
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -36,8 +37,24 @@ def free_port() -> int:
                 probe.bind((LOOPBACK, port))
             except OSError:
                 continue
-        _given.add(port)
         return port
+
+
+def _block() -> list[int]:
+    """Ports for this process alone, in a random order. Raises OSError when all are taken.
+
+    Who has a block has a unix socket of its name, which the kernel takes back when the process ends.
+    """
+    starts = range(_FIRST, _LAST, _BLOCK)
+    for start in _choice.sample(starts, len(starts)):
+        name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            name.bind(f"\0gatepost-test-ports-{start}")
+        except OSError:
+            name.close()
+            continue
+        _blocks.append(name.detach())
+        return _choice.sample(range(start, start + _BLOCK), _BLOCK)
     raise OSError("no free port on the loopback address")
 
 
@@ -50,5 +67,17 @@ def listening(port: int) -> bool:
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         _, local, _, state = line.split(maxsplit=4)[:4]
         if state == _LISTEN and local.endswith(wanted):
+            return True
+    return False
+
+
+def listening_at(path: Path) -> bool:
+    """Whether somebody listens on the unix socket *path*. Asked of the kernel's table as well.
+
+    That there is a file says less: it comes with bind(), and connections are refused up to listen().
+    """
+    for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
+        fields = line.split(maxsplit=7)
+        if len(fields) == 8 and fields[7] == str(path) and int(fields[3], 16) & _ACCEPTS:
             return True
     return False

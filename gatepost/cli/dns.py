@@ -12,7 +12,7 @@ from functools import partial
 
 from gatepost.cli.asking import LONGEST_RECORD, add_optional_config, add_zone, dns_of, optional_config
 from gatepost.cli.options import add_json
-from gatepost.cli.signing import Signers, signers
+from gatepost.cli.signers import Signers, signers
 from gatepost.cli.status import FINE, NOT_IN_ORDER, USAGE
 from gatepost.cli.terminal import styled, visible, wrapped
 from gatepost.config.errors import ConfigError

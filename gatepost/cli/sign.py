@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from gatepost.cli.asking import add_optional_config
 from gatepost.cli.signed import Signed, sign_saved
-from gatepost.cli.signing import Signers, signers
+from gatepost.cli.signers import Signers, signers
 from gatepost.cli.status import FINE, NOT_IN_ORDER, USAGE, UsageError
 from gatepost.cli.terminal import visible
 from gatepost.config.addresses import SocketAddress

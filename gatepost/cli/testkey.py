@@ -20,7 +20,7 @@ from gatepost.cli.asking import (
     record_texts,
 )
 from gatepost.cli.options import add_json
-from gatepost.cli.signing import Signers, signers
+from gatepost.cli.signers import Signers, signers
 from gatepost.cli.status import FINE, NOT_IN_ORDER, USAGE, UsageError
 from gatepost.cli.terminal import styled, table, visible, wrapped
 from gatepost.config.sections import Dns

@@ -81,6 +81,7 @@ class Signing:
     """The signatures of one message. ``now`` is the time in seconds since 1970, which becomes t=.
 
     ``places`` are those of ``headers``, where they are known already.
+    Raises SigningError where there is no From field.
     """
 
     def __init__(

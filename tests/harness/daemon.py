@@ -20,7 +20,7 @@ from tests.harness.lasting import Startable
 from tests.harness.ports import LOOPBACK, free_port
 from tests.harness.process import Process
 from tests.harness.together import Together
-from tests.harness.waiting import wait_for
+from tests.harness.waiting import PATIENCE, wait_for
 
 _SAMPLE = re.compile(r"(?m)^([a-zA-Z_:][^\s{]*(?:\{[^}\n]*\})?)\s+(\S+)")
 
@@ -58,7 +58,7 @@ class Notifications:
         """Stop listening."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
             last.sendto(b"", str(self.path))
-        self._thread.join(5)
+        self._thread.join(PATIENCE)
         self._socket.close()
         self.path.unlink(missing_ok=True)
 
@@ -109,7 +109,7 @@ class Daemon(Startable):
             raise
         return self
 
-    def reload(self, timeout: float = 15.0) -> None:
+    def reload(self, timeout: float = PATIENCE) -> None:
         """Have it read the configuration again (SIGHUP), and wait until it is ready once more."""
         before = self.told.count("READY=1")
         self.process.signal(signal.SIGHUP)
@@ -121,12 +121,14 @@ class Daemon(Startable):
 
     def metrics(self) -> dict[str, float]:
         """The samples of /metrics, by name with labels as printed: ``gatepost_messages_total{...}``."""
-        with urllib.request.urlopen(f"http://{LOOPBACK}:{self.metrics_port}/metrics", timeout=10) as page:
+        with urllib.request.urlopen(
+            f"http://{LOOPBACK}:{self.metrics_port}/metrics", timeout=PATIENCE
+        ) as page:
             return samples(page.read().decode())
 
     def stop(self) -> int | None:
         """Stop it by SIGTERM and return its exit status."""
-        status = self.process.stop(timeout=40)
+        status = self.process.stop()
         if self._told is not None:
             self._told.close()
             self._told = None

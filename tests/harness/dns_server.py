@@ -58,6 +58,7 @@ import dns.rrset
 import yaml
 
 from tests.harness.lasting import Startable
+from tests.harness.waiting import PATIENCE
 
 Records = Sequence[str | Mapping[str, Any]]
 ZoneData = Mapping[str, Records]
@@ -169,14 +170,14 @@ class DnsServer(Startable):
         udp, tcp = _bind(self.host, self.port)
         self.port = udp.getsockname()[1]
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(udp, tcp), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._listen(udp, tcp), self._loop).result(PATIENCE)
         return self
 
     def stop(self) -> None:
         """Close the sockets and end the thread."""
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(PATIENCE)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
         self._loop.close()
 
     async def _listen(self, udp: socket.socket, tcp: socket.socket) -> None:

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tests.harness.waiting import wait_for
+from tests.harness.waiting import PATIENCE, wait_for
 
 FOREIGN = (Path("/var/lib/gatepost"), Path("/run/gatepost"), Path("/etc/gatepost"))
 """Where an installed gatepost keeps its things."""
@@ -35,7 +35,7 @@ class Leftovers:
         self.directory.chmod(0o1777)  # as /tmp: Postfix and the daemons are other users
         self._use(str(self.directory))
 
-    def found(self, patience: float = 10.0) -> list[str]:
+    def found(self, patience: float = PATIENCE) -> list[str]:
         """A line for each thing that is left. Processes have *patience* seconds to end."""
         left = [f"{path} was changed" for path in changed(self._before, state(self._foreign))]
         try:

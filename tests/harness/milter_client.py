@@ -20,6 +20,7 @@ from typing import Any
 
 from milters import mfdef
 from tests.harness.lasting import Closeable
+from tests.harness.waiting import PATIENCE
 
 ALL_ACTIONS = 0x1FF
 ALL_STEPS = 0x1FFFFF
@@ -231,7 +232,7 @@ class MilterClient(Closeable):
         version: int = 6,
         actions: int = ALL_ACTIONS,
         steps: int = ALL_STEPS,
-        timeout: float = 10.0,
+        timeout: float = PATIENCE,
         negotiate: bool = True,
     ) -> None:
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET

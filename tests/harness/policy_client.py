@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Self
 
 from tests.harness.lasting import Closeable
+from tests.harness.waiting import PATIENCE
 
 Address = str | tuple[str, int]
 
@@ -74,7 +75,7 @@ def _line(name: str, value: str | bytes) -> bytes:
 class PolicyClient(Closeable):
     """One connection to a service at *address*: (host, port), or the path of a unix socket."""
 
-    def __init__(self, address: Address, *, timeout: float = 10.0) -> None:
+    def __init__(self, address: Address, *, timeout: float = PATIENCE) -> None:
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         if not isinstance(address, str) and ":" in address[0]:
             family = socket.AF_INET6

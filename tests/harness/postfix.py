@@ -36,7 +36,7 @@ from tests.harness.ports import LOOPBACK, free_port
 from tests.harness.process import Process
 from tests.harness.sasl import LoginServer
 from tests.harness.sink import SmtpSink
-from tests.harness.waiting import wait_for
+from tests.harness.waiting import PATIENCE, wait_for
 
 # virtual(8) writes these three above the message, in this order, and no others.
 _DELIVERY_FIELDS = (b"Return-Path:", b"X-Original-To:", b"Delivered-To:")
@@ -309,7 +309,7 @@ class Postfix(Startable):
             last = "\n".join(self.log().splitlines()[-30:])
             raise TimeoutError(f"{error}\n{last}") from None
 
-    def wait_until_idle(self, timeout: float = 15.0) -> None:
+    def wait_until_idle(self, timeout: float = PATIENCE) -> None:
         """Wait until the queue is empty."""
         wait_for(lambda: not self.queue(), "an empty queue", timeout)
 

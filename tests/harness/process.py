@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.harness.lasting import Startable
-from tests.harness.waiting import wait_for
+from tests.harness.waiting import PATIENCE, wait_for
 
 # The kernel ends the child when the one that started it is gone, however it went.
 _TIED = ("setpriv", "--pdeathsig", "TERM", "--")
@@ -32,7 +32,7 @@ class Process(Startable):
         *,
         ready: Callable[[], bool],
         environment: Mapping[str, str] | None = None,
-        timeout: float = 15.0,
+        timeout: float = PATIENCE,
     ) -> None:
         self.command = list(command)
         self.descriptors: tuple[int, ...] = ()
@@ -88,13 +88,13 @@ class Process(Startable):
         if self._child is not None:
             self._child.send_signal(number)
 
-    def wait(self, timeout: float = 15.0) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """Wait until the program ends by itself and return its exit status."""
         if self._child is None:
             raise RuntimeError(f"{self.command[0]} is not running")
         return self._child.wait(timeout)
 
-    def stop(self, timeout: float = 10.0) -> int | None:
+    def stop(self, timeout: float = PATIENCE) -> int | None:
         """End the program: SIGTERM first, SIGKILL when that does not help. Returns its exit status."""
         child = self._child
         if child is None:

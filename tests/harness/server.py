@@ -9,6 +9,7 @@ from typing import Self
 
 from tests.harness.lasting import Startable
 from tests.harness.ports import LOOPBACK, free_port
+from tests.harness.waiting import PATIENCE
 
 
 class Hangup(Exception):  # noqa: N818 (an ordinary end, not an error)
@@ -143,6 +144,6 @@ class Server(Startable):
             for connection in self._open:
                 connection.break_off()
         for thread in list(self._threads):
-            thread.join(5)
+            thread.join(PATIENCE)
         if self.path is not None:
             self.path.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from tests.harness.lasting import Closeable
 from tests.harness.ports import LOOPBACK
+from tests.harness.waiting import PATIENCE
 
 
 class Reply(NamedTuple):
@@ -63,7 +64,9 @@ class Session(Closeable):
     It comes from the address *source* where one is given.
     """
 
-    def __init__(self, port: int, timeout: float = 30.0, *, host: str = LOOPBACK, source: str = "") -> None:
+    def __init__(
+        self, port: int, timeout: float = PATIENCE, *, host: str = LOOPBACK, source: str = ""
+    ) -> None:
         self._socket = socket.create_connection((host, port), timeout, (source, 0) if source else None)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self._socket.makefile("rb")

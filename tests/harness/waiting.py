@@ -8,10 +8,13 @@ from typing import TypeVar
 
 Found = TypeVar("Found")
 
+PATIENCE = 60.0
+"""Seconds after which what has not come will not come any more: many, as the machine may be busy with other things."""
+
 _PAUSE = 0.01
 
 
-def wait_for(condition: Callable[[], Found], what: str, timeout: float = 15.0) -> Found:
+def wait_for(condition: Callable[[], Found], what: str, timeout: float = PATIENCE) -> Found:
     """Ask *condition* again and again until it gives something true, and return that.
 
     Raises TimeoutError, naming *what* was awaited, after *timeout* seconds.

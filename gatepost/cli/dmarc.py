@@ -85,11 +85,8 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 async def _looked_into(domain: str, method: Method, settings: Dns, zone: Zone | None) -> DomainReport:
-    resolver = NotingResolver(settings, zone=zone)
-    try:
+    async with NotingResolver(settings, zone=zone) as resolver:
         return await look_into(domain, method, resolver, partial(Budget, settings))
-    finally:
-        await resolver.close()
 
 
 # -- for people

@@ -87,11 +87,8 @@ def _configured(arguments: argparse.Namespace) -> Signers:
 
 
 async def _looked_up(plan: Plan, settings: Dns, zone: Zone | None) -> list[Item]:
-    resolver = NotingResolver(settings, zone=zone)
-    try:
+    async with NotingResolver(settings, zone=zone) as resolver:
         return await look_up(plan, resolver, partial(Budget, settings))
-    finally:
-        await resolver.close()
 
 
 # -- for people

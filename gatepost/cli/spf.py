@@ -82,15 +82,12 @@ async def _checked(
     settings: Dns, zone: Zone | None, client: str, helo: bytes, mail_from: bytes
 ) -> list[tuple[SpfResult, Trace | None]]:
     """Check HELO, and then MAIL FROM unless it is empty."""
-    resolver = Resolver(settings, zone=zone)
-    try:
+    async with Resolver(settings, zone=zone) as resolver:
         found = []
         for sender in dict.fromkeys((b"", mail_from)):
             check = Check(resolver, Budget(settings), client, helo, sender, traced=True)
             found.append((check.now() or await check.finish(), check.trace))
         return found
-    finally:
-        await resolver.close()
 
 
 def _print_result(result: SpfResult, client: str) -> None:

@@ -158,12 +158,9 @@ def _from_file(file: Path, names: Sequence[tuple[str, str]]) -> NamedKey:
 
 async def _examined(keys: Sequence[NamedKey], settings: Dns, zone: Zone | None) -> list[KeyReport]:
     # The TTL is told as it is, not as long as a daemon would keep the answer.
-    resolver = NotingResolver(settings.model_copy(update={"max_ttl": _LONGEST_TTL}), zone=zone)
-    try:
+    async with NotingResolver(settings.model_copy(update={"max_ttl": _LONGEST_TTL}), zone=zone) as resolver:
         # One after the other: a configuration may have thousands, and a server is not to be flooded.
         return [await examine_key(key, resolver, Budget(settings)) for key in keys]
-    finally:
-        await resolver.close()
 
 
 # -- what else there is to say

@@ -133,11 +133,8 @@ def _opened(file: str) -> AbstractContextManager[BinaryIO]:
 async def _examined(
     saved: Saved, envelope: Envelope, rules: Rules, settings: Dns, zone: Zone | None
 ) -> Report:
-    resolver = NotingResolver(settings, zone=zone)
-    try:
+    async with NotingResolver(settings, zone=zone) as resolver:
         return await examine(saved, envelope, rules, resolver)
-    finally:
-        await resolver.close()
 
 
 def _options(config: Config | None) -> tuple[DkimVerify, Dmarc]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dns.name
 
+from gatepost.config.sections import Dns
 from gatepost.dns import names
 from gatepost.dns.answer import Answer
 from gatepost.dns.budget import Budget
 from gatepost.dns.resolver import Resolver
 from gatepost.dns.steps import Question
+from gatepost.dns.zone import Zone
 
 
 class NotingResolver(Resolver):
@@ -20,8 +22,8 @@ class NotingResolver(Resolver):
     ``max_ttl``; one that keeps answers itself counts them down.
     """
 
-    def __init__(self, *arguments: object, **options: object) -> None:
-        super().__init__(*arguments, **options)  # type: ignore[arg-type]
+    def __init__(self, settings: Dns, *, zone: Zone | None = None) -> None:
+        super().__init__(settings, zone=zone)
         self.answers: dict[Question, Answer] = {}
         self.ttls: dict[Question, float] = {}
 

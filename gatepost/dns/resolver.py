@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 import dns.name
 import dns.rdatatype
@@ -60,7 +60,7 @@ class Resolver:
 
     Record types are those of :data:`~gatepost.dns.response.RECORD_TYPES`, in
     capitals. The case of a name and its final dot do not matter; names with
-    U-labels go through :func:`gatepost.dns.to_ascii` first.
+    U-labels go through :func:`gatepost.domains.to_ascii` first.
 
     Answers are kept as long as their TTL says, up to ``max_ttl`` and
     ``max_negative_ttl``. Failures, and answers with a TTL of 0, go to those
@@ -77,6 +77,8 @@ class Resolver:
     for their turn (:class:`~gatepost.dns.turns.Turns`), for ``timeout`` at most,
     and are not asked when all who wanted to know have left meanwhile. One that
     is under way goes on to its end: whoever asks again finds the answer.
+
+    As an asynchronous context manager it is closed in the end.
     """
 
     def __init__(
@@ -181,6 +183,12 @@ class Resolver:
             flight.cancel()
         if flights:
             await asyncio.wait(flights)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def _fly(self, key: Key, name: dns.name.Name, flight: _Flight) -> Answer:
         """Ask, for all who wait; keep the answer."""

@@ -69,8 +69,5 @@ def run(coroutine: Coroutine[Any, Any, Result], loop: str = "asyncio") -> Result
 
 
 async def ask(configuration: Dns, name: str, rdtype: str = "TXT", **others: Any) -> Answer:
-    resolver = Resolver(configuration, **others)
-    try:
+    async with Resolver(configuration, **others) as resolver:
         return await resolver.lookup(name, rdtype)
-    finally:
-        await resolver.close()

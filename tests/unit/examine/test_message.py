@@ -34,12 +34,9 @@ def examined(raw: bytes, envelope: Envelope | None = None) -> Report:
     rules = Rules(Policy(), TREE_WALK, NOW, partial(Budget, settings))
 
     async def run() -> Report:
-        resolver = NotingResolver(settings, zone=parse_zone(ZONE))
-        try:
+        async with NotingResolver(settings, zone=parse_zone(ZONE)) as resolver:
             saved = read_saved(io.BytesIO(raw), Limits())
             return await examine(saved, envelope or Envelope(), rules, resolver)
-        finally:
-            await resolver.close()
 
     return asyncio.run(run())
 

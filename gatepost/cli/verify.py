@@ -36,7 +36,8 @@ from gatepost.dmarc.evaluate import TREE_WALK, by_suffix_list
 from gatepost.dns.budget import Budget
 from gatepost.dns.noting import NotingResolver
 from gatepost.dns.zone import Zone, ZoneError
-from gatepost.examine.message import Report, Rules, examine
+from gatepost.examine.message import Rules, examine
+from gatepost.examine.report import Report
 from gatepost.examine.saved import Saved, read_saved
 from gatepost.hosts import HostList
 from gatepost.message import Envelope

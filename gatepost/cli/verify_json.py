@@ -5,7 +5,7 @@ from __future__ import annotations
 from gatepost.authres.result import Result
 from gatepost.cli.asking import record_texts
 from gatepost.dmarc.evaluate import Evaluation
-from gatepost.examine.message import Alignment, Foreign, Report, SignatureReport
+from gatepost.examine.report import Alignment, Foreign, Report, SignatureReport
 from gatepost.examine.saved import Saved
 from gatepost.spf.result import SpfResult, safe
 from milters.dmarc_action import Action

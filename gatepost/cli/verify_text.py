@@ -12,7 +12,7 @@ from gatepost.dkim.result import Cause
 from gatepost.dkim.result import Verdict as DkimVerdict
 from gatepost.dkim.signature import Signature
 from gatepost.dmarc.evaluate import Evaluation, Verdict
-from gatepost.examine.message import Alignment, Foreign, Report, SignatureReport
+from gatepost.examine.report import Alignment, Foreign, Report, SignatureReport
 from gatepost.examine.saved import Saved
 from gatepost.spf.report import says
 from gatepost.spf.result import Identity, SpfResult, safe

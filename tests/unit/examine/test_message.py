@@ -16,7 +16,8 @@ from gatepost.dns.budget import Budget
 from gatepost.dns.noting import NotingResolver
 from gatepost.dns.steps import Question
 from gatepost.dns.zone import parse_zone
-from gatepost.examine.message import MAX_FOREIGN, Report, Rules, examine
+from gatepost.examine.message import MAX_FOREIGN, Rules, examine
+from gatepost.examine.report import Report
 from gatepost.examine.saved import read_saved
 from gatepost.message import Envelope
 from tests.unit.dkim.support import MESSAGE, NOW, craft, ed25519_key, record

@@ -20,8 +20,12 @@ from tests.harness.ports import LOOPBACK
 from tests.harness.postfix import Postfix, Smtpd
 from tests.harness.smtp import STRANGER, Reply, deliver
 from tests.harness.together import Together
+from tests.harness.waiting import PATIENCE
 
 DAEMON = "dkim-verify"
+
+PATIENT = {"timeout": f"{PATIENCE:g}s", "message_timeout": f"{PATIENCE:g}s"}
+"""Settings under ``dns:`` that have a daemon wait for an answer as long as a test does."""
 
 # What systemd does for a service with a socket (sd_listen_fds(3)): the socket is descriptor 3.
 ACTIVATE = """\

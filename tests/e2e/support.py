@@ -15,7 +15,7 @@ from tests.harness.delivery import Delivery, compose
 from tests.harness.keys import KeyPair
 from tests.harness.postfix import Postfix
 from tests.harness.smtp import DisconnectedError, RefusedError, Reply
-from tests.harness.waiting import wait_for
+from tests.harness.waiting import PATIENCE, wait_for
 
 ANNA, BERT, FRIEND = "anna@example.nl", "bert@example.nl", "friend@example.org"
 RESULTS = "Authentication-Results"
@@ -162,10 +162,10 @@ class Traffic:
         self.accepted.append(number)
         return True
 
-    def more(self, count: int = 20, timeout: float = 20.0) -> None:
+    def more(self, count: int = 20) -> None:
         """Wait until *count* more mails have been taken."""
         wanted = len(self.accepted) + count
-        wait_for(lambda: len(self.accepted) >= wanted, f"{count} more mails", timeout)
+        wait_for(lambda: len(self.accepted) >= wanted, f"{count} more mails")
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -177,7 +177,7 @@ class Traffic:
     ) -> None:
         self._over.set()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(PATIENCE)
 
 
 def nothing_lost(postfix: Postfix, traffic: Traffic) -> list[Delivery]:
@@ -185,7 +185,7 @@ def nothing_lost(postfix: Postfix, traffic: Traffic) -> list[Delivery]:
 
     Mails are told apart by their recipient, ``NUMBER@example.nl``; others are no traffic.
     """
-    postfix.wait_until_idle(30)
+    postfix.wait_until_idle()
     delivered = [each for each in postfix.deliveries() if each.recipient.partition("@")[0].isdigit()]
     assert Counter(each.recipient for each in delivered) == Counter(
         f"{number}@example.nl" for number in traffic.accepted

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from milters import mfdef
-from tests.e2e.mx import Mx
+from tests.e2e.mx import PATIENT, Mx
 from tests.e2e.support import FRIEND, Traffic, message, zone_of
 from tests.harness.dns_server import DnsServer
 from tests.harness.keys import rsa_key
@@ -187,8 +187,8 @@ def resets(peer: socket.socket) -> None:
 @pytest.mark.parametrize("reset", [True, False])
 def test_a_connection_may_end_at_every_point(tmp_path: Path, reset: bool) -> None:
     slow = rsa_key("slow.example.org")
-    with Mx(tmp_path) as mx:
-        mx.dns.zone = {**zone_of([mx.key]), slow.name: [{"TXT": slow.record}, {"DELAY": 0.5}]}
+    with Mx(tmp_path, common={"dns": PATIENT}) as mx:
+        mx.dns.zone = {**zone_of([mx.key]), slow.name: [{"TXT": slow.record}, "TIMEOUT"]}
         with Traffic(mx.send, clients=2) as traffic:
             for stage in STAGES:
                 leave_before(stage, mx.daemon.port, reset)

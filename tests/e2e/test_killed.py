@@ -8,10 +8,10 @@ from pathlib import Path
 
 import psutil
 
-from tests.e2e.mx import Mx, holding
+from tests.e2e.mx import PATIENT, Mx, holding
 from tests.e2e.support import Traffic, message, zone_of
 from tests.harness.keys import rsa_key
-from tests.harness.waiting import wait_for
+from tests.harness.waiting import PATIENCE, wait_for
 from tests.unit.docs.fault_table import shows
 
 
@@ -31,8 +31,9 @@ def test_all_workers_at_once(tmp_path: Path) -> None:
 def test_the_supervisor_alone(tmp_path: Path) -> None:
     """Its workers finish the message in hand and leave; whoever looks after services starts another."""
     slow = rsa_key("slow.example.org")
-    with Mx(tmp_path, {"workers": 2}) as mx, ThreadPoolExecutor(1) as pool:
-        mx.dns.zone = {**zone_of([mx.key]), slow.name: [{"TXT": slow.record}, {"DELAY": 1}]}
+    section = {"workers": 2, "drain_timeout": f"{PATIENCE:g}s"}
+    with Mx(tmp_path, section, common={"dns": PATIENT}) as mx, ThreadPoolExecutor(1) as pool:
+        mx.dns.zone = {**zone_of([mx.key]), slow.name: [{"TXT": slow.record}, "HELD"]}
         signed = slow.sign(message("a@slow.example.org", "bert@example.nl"))
         attempt = pool.submit(mx.send, "slow", signed)
         wait_for(lambda: mx.dns.count(slow.name), "the question for the slow key")
@@ -42,8 +43,9 @@ def test_the_supervisor_alone(tmp_path: Path) -> None:
         mx.daemon.process.wait()
         with Traffic(mx.send) as traffic:
             wait_for(lambda: traffic.put_off, "mail that is put off")
-            assert attempt.result(10).positive
-            _, alive = psutil.wait_procs([busy, *workers], timeout=10)
+            mx.dns.release()
+            assert attempt.result(PATIENCE).positive
+            _, alive = psutil.wait_procs([busy, *workers], timeout=PATIENCE)
             assert not alive
             mx.daemon.stop()
             mx.daemon.start()

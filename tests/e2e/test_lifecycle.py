@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 
 from milters.server import IDLE_GRACE
-from tests.e2e.mx import DAEMON, Mx, activate, holding
+from tests.e2e.mx import DAEMON, PATIENT, Mx, activate, holding
 from tests.e2e.support import FRIEND, RESULTS, Traffic, message, nothing_lost, zone_of
 from tests.harness.daemon import Daemon, Installation
 from tests.harness.dns_server import DnsServer
 from tests.harness.keys import rsa_key
-from tests.harness.ports import LOOPBACK
+from tests.harness.ports import LOOPBACK, free_port
 from tests.harness.postfix import Postfix, Smtpd
 from tests.harness.smtp import STRANGER, RefusedError, Reply, Session, deliver
-from tests.harness.waiting import wait_for
+from tests.harness.waiting import PATIENCE, wait_for
 from tests.unit.docs.fault_table import shows
 
 
@@ -41,8 +41,8 @@ def test_a_worker_killed_while_idle_is_not_missed(tmp_path: Path) -> None:
 
 def test_a_worker_killed_in_mid_message_costs_that_message_one_try(tmp_path: Path) -> None:
     slow = rsa_key("slow.example.org")
-    with Mx(tmp_path, {"workers": 2}) as mx, ThreadPoolExecutor(1) as pool:
-        mx.dns.zone = {**zone_of([mx.key]), slow.name: [{"TXT": slow.record}, {"DELAY": 3}]}
+    with Mx(tmp_path, {"workers": 2}, common={"dns": PATIENT}) as mx, ThreadPoolExecutor(1) as pool:
+        mx.dns.zone = {**zone_of([mx.key]), slow.name: [{"TXT": slow.record}, "HELD"]}
         signed = slow.sign(message("a@slow.example.org", "bert@example.nl"))
         attempt = pool.submit(mx.send, "slow", signed)
         wait_for(lambda: mx.dns.count(slow.name), "the question for the slow key")
@@ -51,7 +51,7 @@ def test_a_worker_killed_in_mid_message_costs_that_message_one_try(tmp_path: Pat
             traffic.more(5)
             busy.kill()
             with pytest.raises(RefusedError, match="END: 451") as refused:
-                attempt.result(2)
+                attempt.result(PATIENCE)
             traffic.more(20)
             # The second try.
             mx.dns.zone = zone_of([mx.key, slow])
@@ -98,8 +98,8 @@ class Restarting:
         self.key = rsa_key("example.org")
         self.mail = self.key.sign(message(FRIEND, "undisclosed-recipients:;"))
         self.dns = DnsServer(zone_of([self.key]))
-        self.listener = socket.create_server((LOOPBACK, 0))
-        port = self.listener.getsockname()[1]
+        port = free_port()
+        self.listener = socket.create_server((LOOPBACK, port))
         self.postfix = Postfix([Smtpd(name="mx", milters=[f"inet:{LOOPBACK}:{port}"])])
         self._section = {"socket": f"inet:{port}@{LOOPBACK}", "seal": False, "workers": 2}
         self._directory = directory
@@ -112,7 +112,7 @@ class Restarting:
         installation = Installation(
             self._directory / str(number),
             {DAEMON: self._section},
-            {"dns": {"nameservers": [self.dns.address]}},
+            {"dns": {"nameservers": [self.dns.address], **PATIENT}},
         )
         if self._activated:
             activate(installation[DAEMON], self.listener)
@@ -166,7 +166,7 @@ def test_the_next_instance_may_serve_before_the_last_one_has_left(tmp_path: Path
     """One that drains a slow message no longer takes new ones: they go to its successor, and both end well."""
     slow = rsa_key("slow.example.org")
     with restarting(tmp_path, True) as server, ThreadPoolExecutor(1) as pool:
-        server.dns.zone = {**zone_of([server.key]), slow.name: [{"TXT": slow.record}, {"DELAY": 2}]}
+        server.dns.zone = {**zone_of([server.key]), slow.name: [{"TXT": slow.record}, "HELD"]}
         signed = slow.sign(message("a@slow.example.org", "bert@example.nl"))
         port = server.postfix.port("mx")
         old, new = server.daemon(0), server.daemon(1)
@@ -178,7 +178,8 @@ def test_the_next_instance_may_serve_before_the_last_one_has_left(tmp_path: Path
             with Traffic(server.send) as traffic:
                 traffic.more(20)
                 assert old.process.status is None
-                assert last.result(10).positive
+                server.dns.release()
+                assert last.result(PATIENCE).positive
             assert old.process.wait() == 0
             nothing_lost(server.postfix, traffic)
             [delivery] = server.postfix.wait_for_delivery("slow@example.nl")

@@ -11,6 +11,7 @@ Beside records (TXT, A, AAAA, MX, PTR, CNAME) a list may hold
     SERVFAIL REFUSED FORMERR NOTIMP   that code instead of an answer
     NXDOMAIN NODATA                   with an SOA
     TIMEOUT       says nothing
+    HELD          says nothing over UDP until ``release`` is called
     TRUNCATE      TC over UDP, the whole answer over TCP
     TRUNCATE_TCP  TC over TCP too
     CUT_TCP       half an answer over TCP
@@ -39,6 +40,7 @@ Run as a program it serves a zone file until it is interrupted::
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import sys
 import threading
@@ -67,6 +69,8 @@ Responder = Callable[[bytes, bool], list[bytes] | None]
 
 DEFAULT_TTL = 300
 UDP_WITHOUT_EDNS = 512
+HELD = math.inf
+"""The seconds after which a held answer is sent."""
 _CODES = {"SERVFAIL", "REFUSED", "FORMERR", "NOTIMP"}
 _MAX_CHAIN = 16
 
@@ -140,6 +144,8 @@ class DnsServer(Startable):
         self.responder: Responder | None = None
         self._nodes: dict[str, _Node] = {}
         self.zone = zone or {}
+        self._held: list[Callable[[], None]] = []
+        self._released = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="dns-server", daemon=True)
         self._udp: asyncio.DatagramTransport | None = None
@@ -154,6 +160,7 @@ class DnsServer(Startable):
     def zone(self, zone: ZoneData | Path) -> None:
         self._zone = zone
         data = yaml.safe_load(zone.read_text(encoding="utf-8")) if isinstance(zone, Path) else zone
+        self._released = False
         self._nodes = {str(name).lower().removesuffix("."): _Node(items) for name, items in data.items()}
 
     @property
@@ -164,6 +171,20 @@ class DnsServer(Startable):
     def count(self, name: str | None = None) -> int:
         """How many queries came in, for *name* or for all names."""
         return len([each for each in self.queries if name in (None, each.name)])
+
+    def release(self) -> None:
+        """Send all answers that are HELD, and hold none back until there is another zone."""
+        self._loop.call_soon_threadsafe(self._release)
+
+    def _release(self) -> None:
+        self._released = True
+        held, self._held = self._held, []
+        for send in held:
+            send()
+
+    def hold(self, send: Callable[[], None]) -> None:
+        """Call *send* when all that is HELD is released."""
+        self._held.append(send)
 
     def start(self) -> Self:
         """Listen; afterwards ``port`` is known."""
@@ -243,6 +264,8 @@ class DnsServer(Startable):
         words = node.words if node else set()
         response = dns.message.make_response(message, recursion_available=True)
         delay = node.delay if node else 0.0
+        if "HELD" in words and not tcp and not self._released:
+            delay = HELD
         if "TIMEOUT" in words:
             return delay, []
         if "NOISE" in words:
@@ -328,7 +351,9 @@ class _Udp(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         delay, packets = self._server.answer(data, tcp=False, source_port=addr[1])
-        if delay:
+        if delay == HELD:
+            self._server.hold(lambda: self._send(packets, addr))
+        elif delay:
             asyncio.get_running_loop().call_later(delay, self._send, packets, addr)
         else:
             self._send(packets, addr)

@@ -18,7 +18,7 @@ from gatepost.config.sections import Limits
 from gatepost.service.acceptor import Acceptor
 from milters.server import MilterWorker
 from tests.harness.milter_client import Address
-from tests.harness.waiting import wait_for
+from tests.harness.waiting import PATIENCE, wait_for
 
 
 class Log:
@@ -62,9 +62,9 @@ class Metrics:
         self.errors.append(kind)
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 5.0) -> None:
+def wait_until(condition: Callable[[], object]) -> None:
     """Wait for *condition*; fails when it does not come about."""
-    wait_for(condition, "what this test waits for", seconds)
+    wait_for(condition, "what this test waits for")
 
 
 class Server:
@@ -92,7 +92,7 @@ class Server:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._started.wait(5)
+        assert self._started.wait(PATIENCE)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -113,9 +113,9 @@ class Server:
 
     def stop(self, grace: float) -> None:
         if self._thread.is_alive():
-            self.begin_stop(grace).result(10)
+            self.begin_stop(grace).result(PATIENCE)
             self.loop.call_soon_threadsafe(self._end.set)
-            self._thread.join(10)
+            self._thread.join(PATIENCE)
 
 
 @contextlib.contextmanager
@@ -154,7 +154,7 @@ def libmilter_process(family: int, path: Path, *arguments: str) -> Iterator[tupl
     finally:
         process.stdin.close()
         try:
-            process.wait(15)
+            process.wait(PATIENCE)
         finally:
             process.kill()
             process.wait()

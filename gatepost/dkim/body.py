@@ -6,8 +6,8 @@ line, blank lines, or the end of the body. So all up to the last octet that is
 no white space is canonicalised and hashed at once, and the blanks behind it
 are kept, reduced to a count of line ends and at most a few octets. Memory is
 constant whatever the body is; the work is done by ``bytes.replace`` and
-``rstrip``, which run at memory speed; a regular expression sees long runs of
-spaces alone, and takes at most as long as ``replace`` would take.
+``rstrip``, which run at memory speed; a regular expression sees runs of three
+spaces and more alone.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import re
 from abc import ABC, abstractmethod
 
 _NEWLINES = b"\r\n" * 4096
-# Indentation, as HTML has it. Shorter runs cost less to replace than to match, and a body may be made of them.
-_LONG_RUN = b"     "
-# Written out, not as " {5,}": a literal beginning is searched for three times as fast.
+# Indentation, as HTML has it. A pair costs less to replace than to match. So does a run of three, half as much, but
+# what indents by two spaces has all even numbers of them, and is done in one pass of each kind.
+_LONG_RUN = b"   "
+# Written out, not as " {3,}": a literal beginning is searched for three times as fast.
 _LONG_RUNS = re.compile(_LONG_RUN + b"+")
 
 
@@ -153,9 +154,8 @@ def _reduced(text: bytes) -> bytes:
         text = text.replace(b"\t", b" ")
     if b"  " in text:
         if _LONG_RUN in text:
-            text = _LONG_RUNS.sub(b" ", text)
-        while b"  " in text:
-            text = text.replace(b"  ", b" ")
+            text = b" ".join(_LONG_RUNS.split(text))  # faster than sub
+        text = text.replace(b"  ", b" ")
     if b" \r\n" in text:
         text = text.replace(b" \r\n", b"\r\n")
     return text

@@ -67,20 +67,21 @@ class Sandbox:
         self.records: dict[str, Any] = dict(RECORDS)
         for directory in (
             "/etc/gatepost/keys/example.nl",
-            "/var/lib/gatepost",
+            "/var/lib/gatepost/dkim",
             "/var/spool/postfix/private",
             "/root",
         ):
             (root / directory.lstrip("/")).mkdir(parents=True)
-        for name in ("options", "asking", "signing"):
+        for name in ("options", "asking", "signers"):
             monkeypatch.setattr(f"gatepost.cli.{name}.DEFAULT_CONFIG", self.path(CONFIG))
         monkeypatch.setattr("gatepost.cli.keygen.KEYS", self.path("/etc/gatepost/keys"))
         monkeypatch.setenv("COLUMNS", "100")
         monkeypatch.chdir(root / "root")
         if key is not None:
-            first = self.path("/etc/gatepost/keys/example.nl/mail.private")
-            first.write_bytes(key.read_bytes())
-            first.chmod(0o600)
+            copied = "/var/lib/gatepost/dkim/example.nl.mail.key"
+            for place in ("/etc/gatepost/keys/example.nl/mail.private", copied):
+                self.path(place).write_bytes(key.read_bytes())
+                self.path(place).chmod(0o600)
             self.write(CONFIG, FIRST_CONFIG)
         self.publish()
         (root / "root" / "message.eml").write_text(MESSAGE)

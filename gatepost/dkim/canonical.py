@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from gatepost.message import HeaderField, Places, places_of
 
+_SIGNATURE = b"dkim-signature"
 _WSP_RUN = re.compile(rb"[ \t]+")
 
 
@@ -46,11 +47,14 @@ class HeaderIndex:
         """How many fields are called *name* (lower case)."""
         return len(self._places.get(name, ()))
 
-    def select(self, names: Iterable[bytes], canonicalization: str) -> list[bytes]:
+    def select(
+        self, names: Iterable[bytes], canonicalization: str, own: HeaderField | None = None
+    ) -> list[bytes]:
         """The canonical fields that h= names (lower case), in its order.
 
         Each name takes the next instance from the bottom up; a name beyond the
-        last instance stands for the null string (§5.4.2).
+        last instance stands for the null string (§5.4.2). *own* is the signature
+        that is verified: h= can name other ones, never that one (§3.5, h=).
         """
         canonicalize = HEADER_CANONICALIZATIONS[canonicalization]
         done = self._done.setdefault(canonicalization, {})
@@ -61,6 +65,8 @@ class HeaderIndex:
             if places is None:
                 continue
             nth = left.get(name, len(places)) - 1
+            if name == _SIGNATURE and nth >= 0 and self._headers[places[nth]] is own:
+                nth -= 1
             if nth < 0:
                 continue
             left[name] = nth

@@ -225,7 +225,7 @@ def header_digest(
 ) -> bytes:
     """SHA-256 over the fields that *names* choose and the signature *field* itself, b= emptied (§3.7)."""
     own = HEADER_CANONICALIZATIONS[canonicalization](HeaderField(field.name, without_b(field.value)))
-    parts = index.select(names, canonicalization)
+    parts = index.select(names, canonicalization, field)
     parts.append(own[:-2])
     return hashlib.sha256(b"".join(parts)).digest()
 

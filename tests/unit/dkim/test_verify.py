@@ -209,6 +209,22 @@ def test_oversigned_field_cannot_be_added() -> None:
     assert outcome(added) == (Verdict.FAIL, Cause.MISMATCH, "header altered, or signed with another key")
 
 
+def test_a_signature_signs_other_signatures_never_itself() -> None:
+    """RFC 6376 §3.5, h=."""
+    names = "from:dkim-signature:dkim-signature"
+    alone = craft(MESSAGE, RSA, h=names)
+    assert outcome(alone) == PASS
+    first = craft(MESSAGE, RSA)
+    field = craft(first, RSA, h=names)[: -len(first)]
+    (second, below) = verify(field + first, ZONE, POLICY)
+    assert (second.verdict, below.verdict) == (Verdict.PASS, Verdict.PASS)
+    other = first[: -len(MESSAGE)]
+    # Fields change places on the way, and one more comes on top.
+    assert [each.verdict for each in verify(other + field + MESSAGE, ZONE, POLICY)] == [Verdict.PASS] * 2
+    results = verify(craft(field + first, RSA, c="simple/simple"), ZONE, POLICY)
+    assert [each.verdict for each in results] == [Verdict.PASS, Verdict.FAIL, Verdict.PASS]
+
+
 def test_unsigned() -> None:
     assert verify(MESSAGE) == []
 

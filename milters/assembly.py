@@ -13,8 +13,9 @@ from socket import socket
 
 from prometheus_client import Metric
 
-from gatepost.assembly import SecretSource, sealer_of, zone_of
+from gatepost.assembly import SecretSource, resolver_of, sealer_of, zone_of
 from gatepost.authres.border import Border
+from gatepost.authres.seal import Sealer
 from gatepost.authres.secret import load_or_create
 from gatepost.authres.strip import Ids
 from gatepost.config.dkim_settings import DkimSign, DkimVerify
@@ -121,13 +122,12 @@ def dkim_verify_daemon(
 ) -> MilterDaemon:
     """The daemon dkim-verify. Raises ConfigError where the zone file or the seal's secret cannot be used."""
     zone = zone_of(config)
-    ids = Ids(config.authserv_id, config.authserv_aliases)
     sealer = sealer_of(config, settings, secret)
-    border = Border(ids, sealer, Networks(config.believe_unsealed_from))
+    border = _border(config, sealer)
     policy = dkim_verify.policy_of(settings, public_suffix_test())
 
     def serve(log: Logger, metrics: Metrics, clock: Callable[[], float]) -> _Served:
-        resolver = Resolver(config.dns, zone=zone, observer=metrics, complain=partial(log.event, "error"))
+        resolver = resolver_of(config, zone, log, metrics)
         tools = dkim_verify.Tools(
             authserv_id=config.authserv_id,
             trusted=Networks(config.trusted_networks),
@@ -170,14 +170,13 @@ def dmarc_daemon(
 ) -> MilterDaemon:
     """The DMARC daemon *name*. Raises ConfigError where the zone file or the seal's secret cannot be used."""
     zone = zone_of(config)
-    ids = Ids(config.authserv_id, config.authserv_aliases)
     sealer = sealer_of(config, settings, secret)
-    border = Border(ids, sealer, Networks(config.believe_unsealed_from))
+    border = _border(config, sealer)
     policy = Policy(is_public_suffix=public_suffix_test())
     method = TREE_WALK if settings.org_domain == "tree" else by_suffix_list(organizational_domain_by_list())
 
     def serve(log: Logger, metrics: Metrics, clock: Callable[[], float]) -> _Served:
-        resolver = Resolver(config.dns, zone=zone, observer=metrics, complain=partial(log.event, "error"))
+        resolver = resolver_of(config, zone, log, metrics)
         history = None
         if settings.history is not None and settings.mode == "enforce":
             history = History(settings.history, partial(log.event, "error"))
@@ -199,6 +198,11 @@ def dmarc_daemon(
 
     files = [path for path in (config.dns.zone, config.seal_secret) if path is not None]
     return MilterDaemon(name, settings, serve, files)
+
+
+def _border(config: Config, sealer: Sealer) -> Border:
+    ids = Ids(config.authserv_id, config.authserv_aliases)
+    return Border(ids, sealer, Networks(config.believe_unsealed_from))
 
 
 def remembering_nothing(config: Config, name: str) -> Config:

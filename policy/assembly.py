@@ -10,7 +10,7 @@ from pathlib import Path
 
 from prometheus_client import Metric
 
-from gatepost.assembly import SecretSource, sealer_of, zone_of
+from gatepost.assembly import SecretSource, resolver_of, sealer_of, zone_of
 from gatepost.authres.secret import load_or_create
 from gatepost.config.dmarc_settings import Dmarc
 from gatepost.config.errors import Problem
@@ -101,7 +101,7 @@ def spf_daemon(
             authserv_id=config.authserv_id,
             trusted=Networks(config.trusted_networks),
             sealer=sealer,
-            resolver=Resolver(config.dns, zone=zone, observer=metrics, complain=partial(log.event, "error")),
+            resolver=resolver_of(config, zone, log, metrics),
             new_budget=partial(Budget, config.dns),
             log=log,
             metrics=metrics,
@@ -122,7 +122,7 @@ def greylist_daemon(config: Config, name: str, settings: Greylist) -> PolicyDaem
     lists = greylist.AllowLists(*read_lists(settings, option))
 
     def serve(log: Logger, metrics: Metrics, clock: Callable[[], float]) -> Handler:
-        resolver = Resolver(config.dns, zone=zone, observer=metrics, complain=partial(log.event, "error"))
+        resolver = resolver_of(config, zone, log, metrics)
         counts = Counts(metrics)
         store = make_store(settings, log)
         tools = greylist.Tools(

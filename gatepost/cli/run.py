@@ -63,13 +63,7 @@ def run(name: str, file: Path, build: Callable[[Config, str], Daemon]) -> int:
     """Run the daemon called *name*, made by *build* from the configuration in *file*."""
     log = Logger(daemon=name)
     try:
-        return Supervisor(name, *_steps(name, file, build, log)).run()
-    except ConfigError as error:
-        _complain(log, [str(problem) for problem in error.problems])
-        return CONFIGURATION
-    except ServiceError as error:
-        _complain(log, [str(error)])
-        return NOT_IN_ORDER
+        return _status(lambda: Supervisor(name, *_steps(name, file, build, log)).run(), log)
     finally:
         log.close()
 
@@ -81,7 +75,8 @@ def run_on_stdio(name: str, file: Path, build: Callable[[Config, str], Daemon]) 
 
     streams = stdio.Streams.take()
     log = stdio.logger(name)
-    try:
+
+    def serve() -> int:
         load, prepare_daemon = _steps(name, file, build, log)
         config = load()
         log.adjust(config.log.level, config.log.format)
@@ -93,16 +88,25 @@ def run_on_stdio(name: str, file: Path, build: Callable[[Config, str], Daemon]) 
             drop(identity(daemon.settings.user or config.user, daemon.settings.group or config.group))
         adopt_libraries(log)
         stdio.run(lambda: daemon.terms(log, Metrics(name)), streams)
+        return FINE
+
+    try:
+        return _status(serve, log)
+    finally:
+        streams.close()
+        log.close()
+
+
+def _status(work: Callable[[], int], log: Logger) -> int:
+    """What *work* gives; where it cannot be done, the reason is told, and the status says whose fault it is."""
+    try:
+        return work()
     except ConfigError as error:
         _complain(log, [str(problem) for problem in error.problems])
         return CONFIGURATION
     except ServiceError as error:
         _complain(log, [str(error)])
         return NOT_IN_ORDER
-    finally:
-        streams.close()
-        log.close()
-    return FINE
 
 
 def _steps(

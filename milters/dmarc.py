@@ -8,23 +8,19 @@ nothing.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from gatepost.address import AddressError, authors
 from gatepost.authres.border import FIELD_NAME, Border
-from gatepost.authres.result import Property, Result
 from gatepost.authres.seal import Sealer, message_subject
 from gatepost.authres.spf_field import stated
 from gatepost.authres.write import format_value
 from gatepost.config.dmarc_settings import Dmarc
-from gatepost.dkim.report import authres_results, brief
-from gatepost.dkim.result import SignatureResult
-from gatepost.dkim.verifier import SignatureCheck, Verifier
+from gatepost.dkim.verifier import Verifier
 from gatepost.dmarc.evaluate import Evaluation, Method, Verdict, evaluate
-from gatepost.dmarc.evidence import Evidence, Finding, gather, identifiers
+from gatepost.dmarc.evidence import gather, identifiers
 from gatepost.dmarc.history import History, Row
 from gatepost.dmarc.report import authres_result
 from gatepost.dns import steps
@@ -34,11 +30,10 @@ from gatepost.log import Logger
 from gatepost.message import Message
 from gatepost.metrics import Metrics
 from gatepost.networks import Networks
-from gatepost.spf.check import Check
-from gatepost.spf.result import Identity, SpfResult
 from milters import handler
 from milters.claims import kept_and_removed
 from milters.dmarc_action import Action, decide
+from milters.dmarc_checks import Checks
 from milters.handler import (
     Disposition,
     Examination,
@@ -109,28 +104,22 @@ class _Evaluating:
         envelope = message.envelope
         self._inside = not envelope.login and envelope.client_address in tools.trusted
         self._claims = tools.border.claims(message, self._inside, self._now, first=False)
-        self._evidence = self._believed()
-        self._author = self._bad_from = ""
-        self._signatures: SignatureCheck | None = None
-        self._spf: SpfResult | None = None
-        self._spf_asked: asyncio.Task[SpfResult] | None = None
-        self._skipped = self._why_not()
-        if not self._skipped and not self._bad_from:
-            self._check_the_rest()
-
-    def _believed(self) -> Evidence:
-        """What the fields say that we believe."""
         results = [result for claim in self._claims for result in claim.results()]
-        return gather(results, null_sender=not self._message.envelope.mail_from)
+        evidence = gather(results, null_sender=not envelope.mail_from)
+        self._author = self._bad_from = ""
+        self._skipped = self._why_not(evaluated=bool(evidence.dmarc))
+        self._checks = Checks(evidence, tools.verifier)
+        if not self._skipped and not self._bad_from:
+            self._checks.begin(message, self._now, sees_client=not self._inside)
 
-    def _why_not(self) -> str:
+    def _why_not(self, *, evaluated: bool) -> str:
         """Why this message is not evaluated; "" where it is. Finds the author on the way."""
         message, settings = self._message, self._daemon.settings
         if message.oversized:
             return message.oversized
         if message.envelope.login and settings.ignore_authenticated:
             return "authenticated user"
-        if self._evidence.dmarc:
+        if evaluated:
             return "evaluated before"
         try:
             mailboxes = authors(message.values(b"from"))
@@ -139,40 +128,17 @@ class _Evaluating:
             return ""
         self._author = mailboxes[0].domain
         ignored = self._daemon.ignore_from
-        if self._author in ignored or all(mailbox.addr_spec.lower() in ignored for mailbox in mailboxes):
+        if ignored and (
+            self._author in ignored or all(mailbox.addr_spec.lower() in ignored for mailbox in mailboxes)
+        ):
             return "author in ignore_from"
         return ""
 
-    def _check_the_rest(self) -> None:
-        """Begin with what nobody has checked: SPF where the client is to be seen, DKIM by the message itself."""
-        # Each has a budget of its own: a failure would become a temporary error where a stranger's signatures
-        # could use up SPF's questions, or his MAIL FROM those about keys.
-        verifier, message, envelope = self._tools.verifier, self._message, self._message.envelope
-        if self._evidence.dkim is None:
-            self._signatures = verifier.check(message.headers, self._now, message.places)
-        if self._evidence.spf is None and not self._inside:
-            check = Check(
-                verifier.resolver,
-                verifier.new_budget(),
-                envelope.client_address,
-                envelope.helo,
-                envelope.mail_from,
-            )
-            self._spf = check.now()
-            if self._spf is None:
-                self._spf_asked = asyncio.create_task(check.finish())
-
     def body(self, chunk: bytes) -> bool:
-        if self._signatures is None or not self._signatures.needs_body:
-            return False
-        self._signatures.body(chunk)
-        return True
+        return self._checks.body(chunk)
 
     def cancel(self) -> None:
-        if self._signatures is not None:
-            self._signatures.cancel()
-        if self._spf_asked is not None:
-            self._spf_asked.cancel()
+        self._checks.cancel()
 
     def _client(self) -> tuple[str, str]:
         """Name and address of whom the message comes from: behind a filter, the address that our SPF field states."""
@@ -191,63 +157,44 @@ class _Evaluating:
         if self._skipped:
             return self._told(Action(), None)
         if self._bad_from:
-            return self._conclude(Evaluation(Verdict.PERMERROR, reason=f"From: {self._bad_from}"), [])
-        signatures = self._signatures.results() if self._signatures is not None else []
-        if self._spf_asked is not None or not isinstance(signatures, list):
-            return self._finish_later(signatures)
-        evaluation = self._evaluation(signatures, self._tools.verifier.new_budget)
+            return self._conclude(Evaluation(Verdict.PERMERROR, reason=f"From: {self._bad_from}"))
+        checked = self._checks.finish()
+        if checked is not None:
+            return self._finish_later(checked)
+        evaluation = self._evaluation(self._tools.verifier.new_budget)
         if isinstance(evaluation, Evaluation):
-            return self._conclude(evaluation, signatures)
-        return self._conclude_later(evaluation, signatures)
+            return self._conclude(evaluation)
+        return self._conclude_later(evaluation)
 
-    async def _finish_later(
-        self, signatures: list[SignatureResult] | Awaitable[list[SignatureResult]]
-    ) -> handler.Verdict:
+    async def _finish_later(self, checked: Awaitable[None]) -> handler.Verdict:
         # The MTA's patience counts from the end of the message. The questions are others than SPF's and DKIM's:
         # a stranger's records must not use up those about the author's policy.
         budget = self._tools.verifier.new_budget()
-        if not isinstance(signatures, list):
-            signatures = await signatures
-        if self._spf_asked is not None:
-            self._spf = await self._spf_asked
-        evaluation = self._evaluation(signatures, lambda: budget)
+        await checked
+        evaluation = self._evaluation(lambda: budget)
         if not isinstance(evaluation, Evaluation):
             evaluation = await evaluation
-        return self._conclude(evaluation, signatures)
+        return self._conclude(evaluation)
 
-    async def _conclude_later(
-        self, evaluation: Awaitable[Evaluation], signatures: list[SignatureResult]
-    ) -> handler.Verdict:
-        return self._conclude(await evaluation, signatures)
+    async def _conclude_later(self, evaluation: Awaitable[Evaluation]) -> handler.Verdict:
+        return self._conclude(await evaluation)
 
-    def _evaluation(
-        self, signatures: Sequence[SignatureResult], new_budget: Callable[[], Budget]
-    ) -> Evaluation | Awaitable[Evaluation]:
+    def _evaluation(self, new_budget: Callable[[], Budget]) -> Evaluation | Awaitable[Evaluation]:
         tools = self._tools
-        known = identifiers(self._spf_finding(), self._dkim_findings(signatures))
+        known = identifiers(self._checks.spf, self._checks.dkim)
         question = evaluate(self._author, known, tools.method, tools.sample())
         return steps.run(question, tools.verifier.resolver, new_budget)
 
-    def _spf_finding(self) -> Finding | None:
-        if self._spf is not None:
-            return Finding(self._spf.verdict, self._spf.domain)
-        return self._evidence.spf
-
-    def _dkim_findings(self, signatures: Sequence[SignatureResult]) -> Sequence[Finding]:
-        if self._evidence.dkim is not None:
-            return self._evidence.dkim
-        return [Finding(item.verdict, item.domain, item.selector) for item in signatures if item.domain]
-
     # -- the verdict
 
-    def _conclude(self, evaluation: Evaluation, signatures: list[SignatureResult]) -> handler.Verdict:
+    def _conclude(self, evaluation: Evaluation) -> handler.Verdict:
         daemon = self._daemon
         name, address = self._client()
         # Only a failure is looked up: going through a list of networks costs more than the evaluation.
         failed = evaluation.verdict is Verdict.FAIL
         forwarded = failed and bool(daemon.forwarders) and daemon.forwarders.matches(name, address)
         action = decide(evaluation, daemon.settings, self._message, forwarded)
-        value = self._field(evaluation, signatures, action.disposition)
+        value = self._field(evaluation, action.disposition)
         self._tools.metrics.result("dmarc", evaluation.verdict).inc()
         # What is put off comes again, and is told of then.
         final = action.verdict.disposition is not Disposition.TEMPFAIL
@@ -255,26 +202,19 @@ class _Evaluating:
             row = Row.of(
                 self._message.envelope,
                 evaluation,
-                self._spf_finding(),
-                self._dkim_findings(signatures),
+                self._checks.spf,
+                self._checks.dkim,
                 client_address=address,
                 disposition=action.disposition,
                 override=action.override,
                 time=self._now,
             )
             self._tools.history.add(row)
-        return self._told(action, evaluation, signatures, [InsertHeader(FIELD_NAME, value)])
+        return self._told(action, evaluation, [InsertHeader(FIELD_NAME, value)])
 
-    def _field(self, evaluation: Evaluation, signatures: list[SignatureResult], disposition: str) -> bytes:
+    def _field(self, evaluation: Evaluation, disposition: str) -> bytes:
         """The field: what was checked here, and the evaluation."""
-        results = []
-        if self._spf is not None:
-            name = "mailfrom" if self._spf.identity is Identity.MAIL_FROM else "helo"
-            domain = (Property("smtp", name, self._spf.domain),) if self._spf.domain else ()
-            results.append(Result("spf", self._spf.verdict, domain))
-        if self._signatures is not None:
-            results += authres_results(signatures)
-        results.append(authres_result(evaluation, disposition))
+        results = [*self._checks.results(), authres_result(evaluation, disposition)]
         value = format_value(self._tools.authserv_id, results)
         if self._daemon.settings.seal and not self._tools.removes_seals:
             subject = message_subject(self._message.headers, self._message.places)
@@ -285,7 +225,6 @@ class _Evaluating:
         self,
         action: Action,
         evaluation: Evaluation | None,
-        signatures: Sequence[SignatureResult] = (),
         written: Sequence[InsertHeader] = (),
     ) -> handler.Verdict:
         """Add the fields that go and those *written*, count the verdict, write the line, and pass the verdict on."""
@@ -295,7 +234,7 @@ class _Evaluating:
         envelope = self._message.envelope
         word = verdict.disposition.value
         tools.metrics.verdict(word).inc()
-        spf = self._spf_finding() if evaluation else None
+        spf = self._checks.spf if evaluation else None
         tools.log.message(
             envelope.queue_id,
             client=envelope.client_address,
@@ -304,9 +243,7 @@ class _Evaluating:
             policy=evaluation.applied if evaluation and evaluation.record else None,
             reason=(evaluation.reason if evaluation else self._skipped) or None,
             spf=f"{spf.result}:{spf.domain}" if spf else None,
-            dkim=[brief(result) for result in signatures]
-            or [f"{finding.result}:{finding.domain}" for finding in self._evidence.dkim or ()]
-            or None,
+            dkim=self._checks.brief_dkim() or None,
             disposition=action.disposition if action.disposition != "none" else None,
             override=action.override or None,
             fields_removed=sum(not claim.believed for claim in self._claims) or None,

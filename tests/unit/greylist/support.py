@@ -17,6 +17,7 @@ from policy.greylisting.redis_store import RedisStore
 from policy.greylisting.sqlite_store import SqliteStore
 from policy.greylisting.store import Question, Store
 from tests.harness.redis_server import RedisServer
+from tests.harness.waiting import PATIENCE
 
 Result = TypeVar("Result")
 
@@ -37,7 +38,7 @@ def sqlite_store(directory: Path, rules: Rules = RULES, log: Logger | None = Non
     return SqliteStore(directory / "greylist.sqlite", rules, log or Logger(level="error"))
 
 
-def redis_store(server: RedisServer, rules: Rules = RULES, timeout: float = 2.0) -> RedisStore:
+def redis_store(server: RedisServer, rules: Rules = RULES, timeout: float = PATIENCE) -> RedisStore:
     return RedisStore(server.url, rules, timeout)
 
 
@@ -63,10 +64,10 @@ async def ask(desk: Desk, *triplets: Triplet) -> list[Decision | None]:
 
 
 async def until(condition: Callable[[], Awaitable[object]], what: str) -> None:
-    """Ask *condition* on the event loop until it gives something true; 15 seconds long."""
+    """Ask *condition* on the event loop until it gives something true, for at most PATIENCE."""
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             while not await condition():  # noqa: ASYNC110 - what is waited for has no event
                 await asyncio.sleep(0.01)
     except TimeoutError:
-        raise TimeoutError(f"{what}: nothing after 15 s") from None
+        raise TimeoutError(f"{what}: nothing after {PATIENCE:g} s") from None

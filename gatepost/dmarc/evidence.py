@@ -44,7 +44,7 @@ def gather(results: Iterable[Result], null_sender: bool) -> Evidence:
     dkim: list[Finding] | None = None
     dmarc = ""
     for result in results:
-        values = {(item.ptype.lower(), item.name.lower()): item.value for item in result.properties}
+        values = _values(result)
         if result.method == "spf":
             spf = spf or _spf(result.result, values, null_sender)
         elif result.method == "dkim":
@@ -71,6 +71,15 @@ def identifiers(spf: Finding | None, dkim: Iterable[Finding]) -> Identifiers:
         unsettled_spf=spf.domain if spf is not None and spf.result == "temperror" else "",
         unsettled_dkim=tuple(unsettled),
     )
+
+
+def _values(result: Result) -> dict[tuple[str, str], str]:
+    """The values of the properties. None of them where one has two: nobody knows whom the result is about."""
+    values: dict[tuple[str, str], str] = {}
+    for item in result.properties:
+        if values.setdefault((item.ptype.lower(), item.name.lower()), item.value) != item.value:
+            return {}
+    return values
 
 
 def _spf(result: str, values: dict[tuple[str, str], str], null_sender: bool) -> Finding | None:

@@ -164,6 +164,11 @@ def test_helo_counts_for_the_null_sender_alone(
         (f"{ID}; {DKIM_PASS}", "pass"),
         (f"{ID}; spf=pass smtp.mailfrom=anna@example.nl", "pass"),
         (f"{ID}; spf=pass smtp.mailfrom=x@other.example; dkim=fail header.d=example.nl", "fail"),
+        # Nobody knows which of the two was meant.
+        (f"{ID}; dkim=pass header.d=other.example header.d=example.nl", "fail"),
+        (f"{ID}; dkim=pass header.d=example.nl header.d=other.example header.i=@example.nl", "fail"),
+        (f"{ID}; dkim=pass header.d=example.nl header.d=example.nl", "pass"),
+        (f"{ID}; dkim=none; spf=pass smtp.mailfrom=x@other.example smtp.mailfrom=anna@example.nl", "fail"),
         (f"{ID}; dkim=pass header.d=example.nl; dkim=", "fail"),
         (f"other.example; {DKIM_PASS}", "fail"),
     ],

@@ -218,7 +218,7 @@ def test_one_opendkim_for_both_and_postgrey(site: Site) -> None:
                 return None
 
         assert received() is None
-        wait_for(lambda: received() is not None, "the end of greylisting", 20)
+        wait_for(lambda: received() is not None, "the end of greylisting")
         assert set(refusals) == {450}
         [mail] = mx.postfix.wait_for_delivery(ANNA)
         assert "X-Greylist" in {field.name.decode() for field in mail.fields}

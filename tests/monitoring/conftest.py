@@ -27,5 +27,5 @@ def prometheus(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         pytest.skip("there is no prometheus here (package prometheus)")
     running = Prometheus(tmp_path_factory.mktemp("prometheus"), site)
     with running.process:
-        wait_for(lambda: len(running.query("up == 1")) == len(NAMES), "a scrape of every daemon", 30)
+        wait_for(lambda: len(running.query("up == 1")) == len(NAMES), "a scrape of every daemon")
         yield running

@@ -15,6 +15,7 @@ import yaml
 from tests.harness.ports import LOOPBACK, free_port
 from tests.harness.process import Process
 from tests.harness.units import NAMES
+from tests.harness.waiting import PATIENCE
 from tests.monitoring.site import Site
 
 CONF = Path(__file__).parents[2] / "conf" / "prometheus"
@@ -52,14 +53,14 @@ class Prometheus:
             ],
             directory / "log",
             ready=lambda: "Server is ready to receive web requests" in self.process.output(),
-            timeout=30,
+            timeout=PATIENCE,
         )
 
     def get(self, path: str, **parameters: str) -> Any:
         """What the API answers."""
         query = urllib.parse.urlencode(parameters)
         with urllib.request.urlopen(
-            f"http://{LOOPBACK}:{self._port}/api/v1/{path}?{query}", timeout=10
+            f"http://{LOOPBACK}:{self._port}/api/v1/{path}?{query}", timeout=PATIENCE
         ) as page:
             return json.load(page)["data"]
 

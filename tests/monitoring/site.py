@@ -19,6 +19,7 @@ from tests.harness.keys import rsa_key
 from tests.harness.milter_client import Header, Mail, MilterClient, Result
 from tests.harness.policy_client import PolicyClient
 from tests.harness.ports import LOOPBACK
+from tests.harness.waiting import PATIENCE
 
 FRIEND, ATTACKER, VICTIM = "192.0.2.10", "198.51.100.66", "203.0.113.7"
 ZONE: Mapping[str, Any] = {
@@ -51,7 +52,7 @@ class Site:
     def scrape(self, name: str) -> str:
         """The metrics page of a daemon."""
         address = f"http://{LOOPBACK}:{self.gatepost[name].metrics_port}/metrics"
-        with urllib.request.urlopen(address, timeout=10) as page:
+        with urllib.request.urlopen(address, timeout=PATIENCE) as page:
             text: str = page.read().decode()
         return text
 

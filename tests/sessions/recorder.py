@@ -16,6 +16,7 @@ from milters.assembly import MilterDaemon
 from policy.assembly import PolicyDaemon
 from tests.harness.ports import LOOPBACK
 from tests.harness.together import Together
+from tests.harness.waiting import PATIENCE
 
 T = TypeVar("T")
 
@@ -43,7 +44,7 @@ class Recorder(Together):
     def _start(self, starting: ExitStack) -> None:
         thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         thread.start()
-        starting.callback(thread.join, 5)
+        starting.callback(thread.join, PATIENCE)
         starting.callback(self._loop.call_soon_threadsafe, self._loop.stop)
 
     @contextmanager
@@ -67,7 +68,7 @@ class Recorder(Together):
             self._do(serving.__aexit__(None, None, None))
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from milters.recording.events import Packet, Recording
 from milters.recording.parser import parse
 from milters.recording.replay import replay
 from milters.recording.writer import write
+from tests.harness.waiting import PATIENCE
 from tests.sessions.bench import NAMES
 from tests.sessions.daemons import HERE, Engine
 
@@ -56,7 +57,7 @@ def served(request: pytest.FixtureRequest, scratch: Path) -> Iterator[dict[str, 
             assert process.stdin is not None
             process.stdin.close()
         for process in started:
-            assert process.wait(20) == 0
+            assert process.wait(PATIENCE) == 0
 
 
 def read(file: Path) -> Recording:
@@ -65,7 +66,7 @@ def read(file: Path) -> Recording:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_the_answers_are_as_recorded(file: Path, served: dict[str, SocketAddress]) -> None:
-    different = asyncio.run(replay(read(file), served[file.parent.name], masked=False, patience=20))
+    different = asyncio.run(replay(read(file), served[file.parent.name], masked=False, patience=PATIENCE))
 
     assert different == []
 

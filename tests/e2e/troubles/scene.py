@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.harness.process import Process
-from tests.harness.waiting import wait_for
+from tests.harness.waiting import PATIENCE, wait_for
 
 NOBODY = ("setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--")
 """Starts a command as a user without rights, whom the page calls gatepost."""
@@ -62,14 +62,16 @@ class Scene:
 
     def refuses(self, name: str = "dkim-verify", *, prefix: Sequence[str] = ()) -> list[str]:
         """What the daemon *name* says when it does not start."""
-        done = subprocess.run(self._command(prefix, "run", name), capture_output=True, text=True, timeout=30)
+        done = subprocess.run(
+            self._command(prefix, "run", name), capture_output=True, text=True, timeout=PATIENCE
+        )
         assert done.returncode != 0, done.stderr
         return self.texts(done.stderr)
 
     def check(self, *arguments: str) -> list[str]:
         """What ``gatepost check`` says."""
         done = subprocess.run(
-            self._command((), "check", *arguments), capture_output=True, text=True, timeout=30
+            self._command((), "check", *arguments), capture_output=True, text=True, timeout=PATIENCE
         )
         return self.texts(done.stdout + done.stderr)
 

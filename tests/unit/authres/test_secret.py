@@ -11,6 +11,7 @@ import pytest
 
 from gatepost.authres import secret as secret_module
 from gatepost.authres.secret import LENGTH, MAX_LENGTH, SecretError, load, load_or_create, look
+from tests.harness.waiting import PATIENCE
 
 
 def test_is_made_once(tmp_path: Path) -> None:
@@ -38,7 +39,7 @@ def test_daemons_that_start_at_once_agree(tmp_path: Path, monkeypatch: pytest.Mo
     create = secret_module._create
 
     def all_find_no_file(path: Path, group: int | None) -> None:
-        barrier.wait(10)
+        barrier.wait(PATIENCE)
         create(path, group)
 
     monkeypatch.setattr(secret_module, "_create", all_find_no_file)
@@ -47,7 +48,7 @@ def test_daemons_that_start_at_once_agree(tmp_path: Path, monkeypatch: pytest.Mo
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE)
     assert len(found) == number
     assert set(found) == {path.read_bytes()}
     assert os.listdir(tmp_path) == ["seal.key"]

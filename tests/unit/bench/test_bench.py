@@ -20,7 +20,7 @@ from bench.measurement import USUAL, Pace
 from bench.missing import need
 from bench.page import BEGIN, END
 from bench.world import World
-from tests.harness.waiting import wait_for
+from tests.harness.waiting import PATIENCE, wait_for
 
 SHORT = Pace(seconds=0.1, rounds=0.3)
 
@@ -101,7 +101,7 @@ def test_nothing_is_left_of_a_run_that_is_broken_off() -> None:
             try:
                 wait_for(lambda: any(Path(scratch).glob("gpbench-*/*-gatepost/dkim-verify")), "a daemon")
                 running.send_signal(signal.SIGTERM)  # as by Ctrl-C: both raise KeyboardInterrupt
-                assert running.wait(20) == 130
+                assert running.wait(PATIENCE) == 130
                 assert running.stderr is not None
                 assert b"interrupted" in running.stderr.read()
             finally:

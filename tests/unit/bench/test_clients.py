@@ -19,7 +19,7 @@ from bench.milter_load import Dialogues
 from bench.policy_load import NUMBER, Questions, template
 from milters import mfdef
 from tests.harness.milter_client import ALL_STEPS
-from tests.harness.waiting import wait_for
+from tests.harness.waiting import PATIENCE, wait_for
 
 PLAIN = [mails.plain("sender.example", number) for number in range(4)]
 EVERY_STEP_ANSWERED = 0
@@ -74,7 +74,7 @@ class Milter:
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(5)
+        self._thread.join(PATIENCE)
 
 
 @contextmanager

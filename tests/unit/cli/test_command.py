@@ -18,6 +18,7 @@ from gatepost.cli import COMMANDS, main
 from gatepost.cli.terminal import has_colour, table
 from gatepost.config.errors import ConfigError
 from gatepost.config.load import parse
+from tests.harness.waiting import PATIENCE
 from tests.unit.config.hosts import HOST
 
 ROOT = Path(gatepost.cli.__file__).parents[2]
@@ -25,7 +26,7 @@ ROOT = Path(gatepost.cli.__file__).parents[2]
 
 def gatepost_command(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "gatepost", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -126,13 +127,15 @@ def test_a_reader_that_went_away_ends_quietly() -> None:
     with open(writing, "wb") as pipe:
         # Not --help: newer versions of argparse see to that by themselves.
         command = [sys.executable, "-m", "gatepost", "version"]
-        done = subprocess.run(command, cwd=ROOT, stdout=pipe, stderr=subprocess.PIPE, timeout=30)
+        done = subprocess.run(command, cwd=ROOT, stdout=pipe, stderr=subprocess.PIPE, timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_commands_are_imported_when_called_for() -> None:
     code = "import sys, gatepost.cli; gatepost.cli.main(['version']); print('pydantic' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert done.stdout.splitlines()[-1] == "False"
 
 

@@ -13,6 +13,7 @@ import pytest
 from gatepost.cli import COMMANDS, main
 from gatepost.cli.shells import SHELLS, bash
 from gatepost.cli.syntax import commands, walk
+from tests.harness.waiting import PATIENCE
 
 SETTINGS = """
 authserv_id: mx.example.nl
@@ -56,7 +57,7 @@ def offered(site: Path, *words: str) -> list[str]:
         cwd=site,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         env={**os.environ, "PYTHONPATH": str(root)},
     )
     assert done.stderr == ""
@@ -117,7 +118,7 @@ def test_bash_knows_the_command(site: Path) -> None:
         cwd=site,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
     )
     assert (done.stdout, done.stderr) == ("complete -F _gatepost gatepost\n", "")
 
@@ -126,7 +127,7 @@ def test_bash_knows_the_command(site: Path) -> None:
 def test_the_shell_can_read_it(shell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "completion"
     file.write_text(script(shell, capsys))
-    done = subprocess.run([*CHECKS[shell], str(file)], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([*CHECKS[shell], str(file)], capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -14,6 +14,7 @@ import pytest
 from gatepost.cli import main
 from gatepost.dkim.keys.make import pem
 from tests.harness.dns_server import DnsServer
+from tests.harness.waiting import PATIENCE
 from tests.unit.dkim.support import ed25519_key, record, rsa_key
 
 RSA, ED = rsa_key(), ed25519_key()
@@ -238,7 +239,7 @@ def test_what_keygen_says_to_publish_is_in_order(tmp_path: Path) -> None:
 
     def gatepost(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "gatepost", *arguments]
-        return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=30)
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=PATIENCE)
 
     file = tmp_path / "key"
     made = gatepost("keygen", "example.nl", "--output", str(file), "--format", "line")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from gatepost.cli import main
 from tests.harness.dns_server import DnsServer
+from tests.harness.waiting import PATIENCE
 from tests.unit.dkim.support import MESSAGE, NOW, craft, ed25519_key, record, rsa_key
 
 AT = ("--date", f"@{NOW}")
@@ -350,14 +351,14 @@ def test_no_time(when: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_standard_input_and_a_reader_that_went_away(zone: str) -> None:
     command = [sys.executable, "-m", "gatepost", "verify", "-", "--zone", zone, *AT]
     root = Path(__file__).parents[3]
-    done = subprocess.run(command, cwd=root, input=SIGNED, capture_output=True, timeout=30)
+    done = subprocess.run(command, cwd=root, input=SIGNED, capture_output=True, timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.endswith(b"\nnothing fails\n")
     reading, writing = os.pipe()
     os.close(reading)
     with open(writing, "wb") as pipe:
         gone = subprocess.run(
-            command, cwd=root, input=SIGNED, stdout=pipe, stderr=subprocess.PIPE, timeout=30
+            command, cwd=root, input=SIGNED, stdout=pipe, stderr=subprocess.PIPE, timeout=PATIENCE
         )
     assert (gone.returncode, gone.stderr) == (141, b"")
 

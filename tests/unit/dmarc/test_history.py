@@ -22,6 +22,7 @@ from gatepost.dmarc.evidence import Finding
 from gatepost.dmarc.history import MANY, MOST_WAITING, WRITE_EVERY, History, Row
 from gatepost.dmarc.record import Policy, parse_record
 from gatepost.message import Envelope
+from tests.harness.waiting import PATIENCE
 
 RECORD = parse_record(
     b"v=DMARC1; p=reject; sp=none; np=quarantine; adkim=s; t=y; fo=1:d; rua=mailto:a@example.org,mailto:b@example.org"
@@ -138,7 +139,7 @@ async def added_to(written: History, rows: list[Row]) -> None:
 
 
 def serve(work: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(_run(work), 20))
+    asyncio.run(asyncio.wait_for(_run(work), PATIENCE))
 
 
 async def _run(work: Callable[[], Awaitable[None]]) -> None:

@@ -24,6 +24,7 @@ from policy.greylisting.setup import read_lists, rules_of
 from policy.greylisting.vouching import SpfVouching
 from policy.handler import Request
 from tests.harness.log_file import LogFile
+from tests.harness.waiting import PATIENCE
 from tests.unit.greylist.support import NOW, sqlite_store
 
 Result = TypeVar("Result")
@@ -85,7 +86,7 @@ class Site:
                 lists=AllowLists(*read_lists(self.settings, "daemons.greylist")),
                 desk=Desk(
                     sqlite_store(directory, rules_of(self.settings)),
-                    timeout=5,
+                    timeout=PATIENCE,
                     log=log.log,
                     counts=counts,
                     clock=lambda: self.now,

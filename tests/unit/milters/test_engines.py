@@ -13,6 +13,7 @@ import pytest
 from gatepost.config.sections import Limits
 from milters.libmilter import check_environment
 from tests.harness.milter_client import Address, Mail, MilterClient, Result
+from tests.harness.waiting import PATIENCE
 from tests.unit.milters.handlers import ScriptedHandler
 from tests.unit.milters.serving import Server, libmilter_process, wait_until
 
@@ -225,7 +226,7 @@ def test_libmilter_lets_a_message_end_and_takes_no_other(tmp_path: Path, family:
             assert result.disposition == "accept"
             assert result.changes == TOP
         assert process.stdout.readline() == b"stopped\n"
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def test_libmilter_lets_go_of_what_is_gone(tmp_path: Path) -> None:

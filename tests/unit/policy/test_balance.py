@@ -14,6 +14,7 @@ import uvloop
 from gatepost.config.sections import Limits
 from gatepost.service.balance import Balance, Seat
 from policy.server import PolicyWorker
+from tests.harness.waiting import PATIENCE
 from tests.unit.milters.serving import Log
 from tests.unit.policy.serving import ScriptedService
 
@@ -32,7 +33,7 @@ async def serve(path: Path, taken: Sequence[Seat], connections: int, *, at_once:
     clients = [socket.socket(socket.AF_UNIX) for _ in range(connections)]
 
     async def all_taken(number: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while sum(worker.connections for worker in workers) < number:  # noqa: ASYNC110 -- nothing tells
                 await asyncio.sleep(0.001)
 

@@ -13,6 +13,7 @@ from gatepost.config.sections import Limits
 from policy.handler import DUNNO
 from policy.terms import DEFER
 from tests.harness.policy_client import USUAL, ClientError, PolicyClient, request
+from tests.harness.waiting import PATIENCE
 from tests.unit.milters.serving import wait_until
 from tests.unit.policy.serving import PolicyServer
 
@@ -298,7 +299,7 @@ def test_stopping_answers_what_is_in_flight(stopping: PolicyServer) -> None:
         stopping.open_gate()
         assert client.answers(2) == ["PREPEND X-Waited: 1", "PREPEND X-Seen: 2"]
         assert client.at_end()
-    stop.result(5)
+    stop.result(PATIENCE)
     assert stopping.handler.closed == 1
     with pytest.raises(OSError, match="refused"):
         PolicyClient(stopping.address)
@@ -310,7 +311,7 @@ def test_stopping_waits_no_longer_than_it_may(stopping: PolicyServer) -> None:
     with PolicyClient(stopping.address) as client:
         client.raw(request(sender="never@x"))
         wait_until(lambda: len(stopping.handler.requests) == 1)
-        stopping.begin_stop(0.1).result(5)
+        stopping.begin_stop(0.1).result(PATIENCE)
         with pytest.raises((ClientError, ConnectionError)):
             client.answer()
     assert (stopping.handler.cancelled, stopping.handler.closed) == (1, 1)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.harness.policy_client import PolicyClient, request
+from tests.harness.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = [sys.executable, "-m", "tests.unit.policy.stdio_process"]
@@ -33,7 +34,7 @@ def config(tmp_path: Path) -> Path:
 def spawned(*arguments: str | Path) -> Iterator[tuple[PolicyClient, subprocess.Popen[bytes]]]:
     """The service with one connection as its standard input, output and error, and the other end of that."""
     ours, theirs = socket.socketpair()
-    ours.settimeout(10)
+    ours.settimeout(PATIENCE)
     with ours:
         end = theirs.fileno()
         process = subprocess.Popen([*PROGRAM, *arguments], stdin=end, stdout=end, stderr=end, cwd=ROOT)
@@ -55,14 +56,14 @@ def test_one_connection_to_its_end(config: Path) -> None:
         for sender in ("raise@x", "raise-later@x", "never@x", "cancel@x", "none@x"):
             assert client.ask(sender=sender) == "DUNNO"
         client.socket.shutdown(socket.SHUT_WR)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
         assert client.at_end()  # and nothing was printed there
 
 
 def test_told_to_stop_it_answers_first(config: Path) -> None:
     with spawned(config) as (client, process):
         assert client.ask(sender="stop@x", recipient="x") == "PREPEND X-Waited: x"
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
         assert client.at_end()
 
 
@@ -70,7 +71,7 @@ def test_told_to_stop_between_requests(config: Path) -> None:
     with spawned(config) as (client, process):
         assert client.ask(recipient="x") == "PREPEND X-Seen: x"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
         assert client.at_end()
 
 
@@ -79,7 +80,7 @@ def test_garbage_is_the_end(config: Path) -> None:
         client.raw(request(recipient="x") + b"GET / HTTP/1.1\r\n\r\n")
         assert client.answer() == "PREPEND X-Seen: x"
         assert client.at_end()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def test_a_peer_that_leaves(config: Path) -> None:
@@ -87,14 +88,14 @@ def test_a_peer_that_leaves(config: Path) -> None:
         assert client.ask(recipient="x") == "PREPEND X-Seen: x"
         client.raw(request(sender="slow@x") * 3)
         client.close()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def test_silence_has_an_end(config: Path) -> None:
     config.write_text(config.read_text().replace("limits: {", "limits: {idle_timeout: 100ms, "))
     with spawned(config) as (client, process):
         assert client.at_end()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def test_half_a_request_has_an_end(config: Path) -> None:
@@ -102,7 +103,7 @@ def test_half_a_request_has_an_end(config: Path) -> None:
     with spawned(config) as (client, process):
         client.raw(b"request=smtpd_access_policy\n")
         assert client.at_end()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def test_files_and_pipes_will_do(config: Path, tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_files_and_pipes_will_do(config: Path, tmp_path: Path) -> None:
 def test_the_log_goes_to_syslog(config: Path, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
         syslog.bind(str(tmp_path / "log"))
-        syslog.settimeout(10)
+        syslog.settimeout(PATIENCE)
         with spawned(config, tmp_path / "log") as (client, process):
             assert client.ask(sender="raise@x", client_address="192.0.2.1") == "DUNNO"
             line = syslog.recv(8192).decode()

@@ -12,6 +12,7 @@ import pytest
 
 from gatepost.cli import main
 from tests.harness.policy_client import PolicyClient
+from tests.harness.waiting import PATIENCE
 from tests.sessions.daemons import HERE as MILTERS
 from tests.sessions.daemons import NOW, filled_in
 from tests.sessions.policy.daemons import HERE
@@ -70,7 +71,7 @@ def test_record_then_replay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
                 with PolicyClient(str(proxy)) as client:
                     assert client.ask(recipient=str(number)) == f"PREPEND X-Seen: {number}"
             recorder.send_signal(signal.SIGTERM)
-            assert recorder.communicate(timeout=20)[1] == "gatepost: 2 connections recorded\n"
+            assert recorder.communicate(timeout=PATIENCE)[1] == "gatepost: 2 connections recorded\n"
         finally:
             recorder.kill()
             recorder.wait()

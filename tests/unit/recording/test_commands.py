@@ -11,6 +11,7 @@ import pytest
 
 from gatepost.cli import main
 from tests.harness.milter_client import Mail, MilterClient
+from tests.harness.waiting import PATIENCE
 from tests.sessions.daemons import HERE, NOW, filled_in
 
 CLOCK = str(NOW)
@@ -128,7 +129,7 @@ class Started:
 
     def stop(self) -> tuple[int, str]:
         self._process.send_signal(signal.SIGTERM)
-        output, _ = self._process.communicate(timeout=20)
+        output, _ = self._process.communicate(timeout=PATIENCE)
         return self._process.returncode, output
 
 

@@ -28,9 +28,10 @@ from gatepost.log import Logger
 from gatepost.metrics import Metrics
 from gatepost.service.daemon import ServiceError
 from gatepost.service.supervisor import Supervisor, Timing
+from tests.harness import waiting
 from tests.harness.ports import free_port
+from tests.harness.waiting import PATIENCE
 
-PATIENCE = 10.0
 QUICK = Timing(heartbeat=0.05, unhealthy=0.5, hung=60.0, start=5.0, margin=1.0, quit=0.5, watch=0.05)
 
 T = TypeVar("T")
@@ -38,11 +39,7 @@ T = TypeVar("T")
 
 def wait_for(condition: Callable[[], T], what: str = "waited in vain") -> T:
     """What *condition* gives, as soon as that is true."""
-    deadline = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
-    return value
+    return waiting.wait_for(condition, what)
 
 
 class EchoWorker:

@@ -16,6 +16,7 @@ from gatepost.dns.zone import parse_zone
 from gatepost.spf import check as module
 from gatepost.spf.check import Check, check
 from gatepost.spf.result import Identity, SpfResult
+from tests.harness.waiting import PATIENCE
 from tests.unit.spf.suite import Zone, answer
 
 
@@ -59,7 +60,7 @@ INCLUDES: Zone = {
 def run(resolver: Any, client: str = "192.0.2.1", **settings: Any) -> SpfResult:
     budget = Budget(Dns(**settings))
     return asyncio.run(
-        asyncio.wait_for(check(resolver, budget, client, b"mx.example.org", b"bob@example.org"), 10)
+        asyncio.wait_for(check(resolver, budget, client, b"mx.example.org", b"bob@example.org"), PATIENCE)
     )
 
 
@@ -94,7 +95,7 @@ def test_cancelling_leaves_nothing_behind() -> None:
         task = asyncio.create_task(
             check(resolver, Budget(Dns()), "192.0.2.1", b"x", b"bob@example.org")  # type: ignore[arg-type]
         )
-        await asyncio.wait_for(resolver.all_held.wait(), 10)
+        await asyncio.wait_for(resolver.all_held.wait(), PATIENCE)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -13,6 +13,7 @@ from gatepost.config.sections import Dns
 from gatepost.dns.answer import Answer
 from gatepost.dns.resolver import Resolver
 from tests.harness.dns_server import DnsServer, ZoneData
+from tests.harness.waiting import PATIENCE
 
 Result = TypeVar("Result")
 
@@ -59,7 +60,7 @@ ZONE: ZoneData = {
 
 def settings(*servers: DnsServer, **others: Any) -> Dns:
     nameservers = [HostAndPort(each.host, each.port) for each in servers]
-    return Dns(**{"nameservers": nameservers, "timeout": 2.0, **others})
+    return Dns(**{"nameservers": nameservers, "timeout": PATIENCE, "message_timeout": PATIENCE, **others})
 
 
 def run(coroutine: Coroutine[Any, Any, Result], loop: str = "asyncio") -> Result:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gatepost.dns.answer import Outcome
 from gatepost.dns.resolver import Resolver
 from tests.harness.dns_server import DnsServer, ZoneData
+from tests.harness.waiting import PATIENCE
 from tests.unit.dns.support import LONG, LOOPS, ZONE, ask, run, settings
 
 
@@ -170,7 +171,7 @@ def test_what_the_observer_sees(served: DnsServer) -> None:
 
     class Observer:
         def query(self, rdtype: str, outcome: Outcome, seconds: float) -> None:
-            assert 0 <= seconds < 2
+            assert 0 <= seconds < PATIENCE
             events.append((rdtype, outcome))
 
         def cache(self, hit: bool) -> None:

@@ -22,14 +22,14 @@ from tests.unit.dns.support import LOOPS, ZONE, ask, run, settings
 def test_silence_is_a_timeout_and_takes_no_longer_than_allowed(silent: DnsServer, loop: str) -> None:
     async def timed() -> tuple[Answer, float]:
         started = asyncio.get_running_loop().time()
-        answer = await ask(settings(silent, timeout=0.3), "example.org")
+        answer = await ask(settings(silent, timeout=1.5), "example.org")
         return answer, asyncio.get_running_loop().time() - started
 
     before = silent.count()
     answer, seconds = run(timed(), loop)
     assert answer.outcome is Outcome.TIMEOUT
     assert answer.detail == f"no answer from {silent.address}"
-    assert 0.29 < seconds < 2
+    assert 1.4 < seconds < 10
     assert silent.count() - before == 2
 
 
@@ -42,7 +42,7 @@ def test_a_lost_packet_is_sent_again() -> None:
 
     with DnsServer(ZONE) as server:
         server.responder = lose_first
-        assert run(ask(settings(server, timeout=0.6), "example.org")).outcome is Outcome.FOUND
+        assert run(ask(settings(server, timeout=3), "example.org")).outcome is Outcome.FOUND
         assert server.count() == 2
 
 
@@ -51,12 +51,12 @@ def test_a_lost_packet_is_sent_again() -> None:
 )
 def test_the_next_server_answers_for_one_in_trouble(served: DnsServer, word: str) -> None:
     with DnsServer({"*": [word]}) as broken:
-        answer = run(ask(settings(broken, served, timeout=0.6), "example.org"))
+        answer = run(ask(settings(broken, served, timeout=3), "example.org"))
     assert answer.outcome is Outcome.FOUND
 
 
 def test_one_server_refuses_and_the_other_is_silent(served: DnsServer, silent: DnsServer) -> None:
-    answer = run(ask(settings(served, silent, timeout=0.2), "refused.example.org"))
+    answer = run(ask(settings(served, silent, timeout=2), "refused.example.org"))
     assert (answer.outcome, answer.detail) == (Outcome.SERVFAIL, f"{served.address}: REFUSED")
 
 
@@ -77,7 +77,7 @@ def test_nobody_listens() -> None:
 def test_a_silent_server_is_avoided_for_a_while(served: DnsServer) -> None:
     async def dialogue(silent: DnsServer) -> list[int]:
         clock = Seconds()
-        resolver = Resolver(settings(silent, served, timeout=1.2), clock=clock)
+        resolver = Resolver(settings(silent, served, timeout=3), clock=clock)
         counts = []
         for name, pause in (
             ("a.example.org", 0.0),

@@ -16,6 +16,7 @@ from tests.unit.dns.support import LOOPS, run, settings
 ZONE: ZoneData = {
     "example.org": [{"TXT": "x"}],
     "slow.org": [{"DELAY": 0.2}, {"TXT": "x"}, {"TTL": 0}],
+    "held.org": ["HELD", {"TXT": "x"}],
     "silent.org": ["TIMEOUT"],
     "*": [{"DELAY": 0.05}, {"A": "192.0.2.1"}],
 }
@@ -68,9 +69,11 @@ def test_who_has_less_time_leaves_alone() -> None:
     async def dialogue() -> tuple[Answer, Answer]:
         configuration = settings(dns_server, message_timeout=0.05)
         resolver = Resolver(configuration)
-        return await asyncio.gather(
-            resolver.lookup("slow.org", "TXT", Budget(configuration)), resolver.lookup("slow.org", "TXT")
-        )
+        hurried = asyncio.create_task(resolver.lookup("held.org", "TXT", Budget(configuration)))
+        patient = asyncio.create_task(resolver.lookup("held.org", "TXT"))
+        await hurried
+        dns_server.release()
+        return await hurried, await patient
 
     with DnsServer(ZONE) as dns_server:
         hurried, patient = run(dialogue())
@@ -81,10 +84,11 @@ def test_who_has_less_time_leaves_alone() -> None:
 def test_who_is_cancelled_leaves_alone() -> None:
     async def dialogue() -> Answer:
         resolver = Resolver(settings(dns_server))
-        first = asyncio.create_task(resolver.lookup("slow.org", "TXT"))
-        second = asyncio.create_task(resolver.lookup("slow.org", "TXT"))
-        await asked(dns_server, "slow.org")
+        first = asyncio.create_task(resolver.lookup("held.org", "TXT"))
+        second = asyncio.create_task(resolver.lookup("held.org", "TXT"))
+        await asked(dns_server, "held.org")
         first.cancel()
+        dns_server.release()
         answer = await second
         assert first.cancelled()
         return answer
@@ -169,7 +173,7 @@ def test_closing_twice_and_with_nothing_under_way() -> None:
 
 def test_places_are_bounded_and_nobody_waits_for_one_for_ever() -> None:
     async def dialogue() -> list[str]:
-        resolver = Resolver(settings(dns_server, timeout=0.3), places=1)
+        resolver = Resolver(settings(dns_server, timeout=1.5), places=1)
         answers = await asyncio.gather(
             *(resolver.lookup(name, "A") for name in ("a.org", "silent.org", "b.org"))
         )
@@ -232,16 +236,17 @@ def test_what_nobody_waits_for_any_more_is_not_asked() -> None:
 
     async def dialogue() -> tuple[int, Answer]:
         resolver = Resolver(settings(dns_server, timeout=60.0), places=1)
-        asking = asyncio.create_task(resolver.lookup("slow.org", "TXT"))
+        asking = asyncio.create_task(resolver.lookup("held.org", "TXT"))
         budget = Budget(settings(dns_server))
         left = [asyncio.create_task(resolver.lookup(f"{n}.silent.org", "TXT", budget)) for n in range(9)]
-        await asked(dns_server, "slow.org")
+        await asked(dns_server, "held.org")
         for task in left:
             task.cancel()
+        dns_server.release()
         await asking
         return dns_server.count(), await resolver.lookup("example.org", "TXT")
 
-    with DnsServer({**SILENCE, "slow.org": ZONE["slow.org"]}) as dns_server:
+    with DnsServer({**SILENCE, "held.org": ZONE["held.org"]}) as dns_server:
         before, answer = run(dialogue())
         assert (before, answer.outcome) == (1, Outcome.FOUND)
         assert dns_server.count() == 2

@@ -117,14 +117,14 @@ def test_macros_of_explanations_alone() -> None:
 
 @pytest.mark.parametrize("unit", ["%{d", "%{l}", "a.", "%%", "%", "{", "%{d1r.}", "1"])
 def test_time_is_linear(unit: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     for text in (unit * (60_000 // len(unit)), "exp." + unit * (60_000 // len(unit)) + "!"):
         for expand in (expand_domain, expand_explanation):
             try:
                 expand(text, value)
             except MacroError:
                 pass
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @given(st.text(alphabet="%{}sldoiphvcrt0123.-+,/_=aZ ", max_size=60))

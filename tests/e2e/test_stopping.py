@@ -115,7 +115,7 @@ def test_libmilter_ends_as_fast(tmp_path: Path, family: str) -> None:
             client.send(Mail([(b"From", b" a@example.org")], b"x\r\n"))
         began = time.monotonic()
         assert daemon.stop() == 0
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 4.5  # libmilter by itself takes five seconds
 
 
 def test_a_listen_queue_that_is_full(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tests.harness.policy_client import PolicyClient
 from tests.harness.ports import LOOPBACK
 from tests.harness.together import Together
 from tests.harness.trouble import trouble
+from tests.harness.waiting import PATIENCE
 
 CLIENT = "192.0.2.10"
 MILTERS = ("dkim-verify", "dkim-sign", "dmarc")
@@ -51,7 +52,7 @@ _EXPECTED = {
     "spf": b"spf=pass",
     "greylist": b"DEFER_IF_PERMIT",
 }
-SECONDS = 3.0
+SECONDS = 10.0
 """In which an honest client is served, whatever others do: much, as the test machine may be slow."""
 
 
@@ -135,7 +136,7 @@ class Site(Together):
         with PolicyClient(self.address(name)) as client:
             return client.ask({**usual, **attributes})
 
-    def sent(self, name: str, mail: Mail, timeout: float = 30.0) -> Result:
+    def sent(self, name: str, mail: Mail, timeout: float = PATIENCE) -> Result:
         with MilterClient(self.address(name), timeout=timeout) as client:
             return client.send(mail)
 

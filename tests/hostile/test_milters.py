@@ -15,7 +15,7 @@ import pytest
 
 from milters import mfdef
 from tests.harness.milter_client import Header, Mail, MilterClient, offer, packet
-from tests.harness.waiting import wait_for
+from tests.harness.waiting import PATIENCE, wait_for
 from tests.hostile.site import HONEST, MILTERS, SECONDS, Site
 
 _SIGNATURE = b" v=1; a=rsa-sha256; d=%b; s=mail; h=%b; bh=AAAA; b=AAAA"
@@ -177,7 +177,7 @@ def test_octets_that_drip(site: Site, begun: bytes) -> None:
             clients.append(client)
         open_ones = set(clients)
         begin = time.monotonic()
-        while open_ones and time.monotonic() - begin < 10:
+        while open_ones and time.monotonic() - begin < PATIENCE:
             for client in list(open_ones):
                 try:
                     client.raw(b"x")

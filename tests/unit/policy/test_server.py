@@ -17,7 +17,7 @@ from tests.harness.waiting import PATIENCE
 from tests.unit.milters.serving import wait_until
 from tests.unit.policy.serving import PolicyServer
 
-QUICK = Limits(idle_timeout=0.1, partial_timeout=0.1)
+QUICK = Limits(idle_timeout=0.5, partial_timeout=0.5)
 
 
 @pytest.fixture(params=["unix", "tcp"])
@@ -291,7 +291,7 @@ def test_stopping_answers_what_is_in_flight(stopping: PolicyServer) -> None:
     with PolicyClient(stopping.address) as client:
         client.raw(request(sender="wait@x", recipient="1") + request(recipient="2"))
         wait_until(lambda: len(stopping.handler.requests) == 2)
-        stop = stopping.begin_stop(10)
+        stop = stopping.begin_stop(PATIENCE)
         assert idle.at_end()
         assert silent.at_end()
         assert not stop.done()

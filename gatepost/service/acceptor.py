@@ -99,7 +99,7 @@ class Acceptor(ABC):
         An MTA keeps its connections open, so one on which nothing is under way
         is closed once it has been silent for a moment. With *hurry*, that begins
         when it is set, or when half of *grace* is over: what comes last needs time
-        too.
+        too. Who has not begun to speak has that moment in any case, and no more.
         """
         self.close()
         if self._opening:
@@ -131,7 +131,8 @@ class Acceptor(ABC):
                     peer.active = False
                     peer.silent_since = now
                 silence = now - peer.silent_since
-                if peer.at_rest and (silence >= allowance or not peer.greeted):
+                # An MTA that has just connected speaks at once, or as soon as its machine has time for it.
+                if peer.at_rest and silence >= (allowance if peer.greeted else moment):
                     peer.close()
 
     def lost(self, peer: Peer) -> None:

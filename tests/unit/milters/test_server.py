@@ -28,6 +28,12 @@ def serves(server: Server) -> bool:
         return client.send(mail("discard")).disposition == "discard"
 
 
+async def turns(number: int) -> None:
+    """Let the event loop come round so often."""
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
 def flood(client: MilterClient, data: bytes) -> None:
     for _ in range(1000):
         client.raw(data)
@@ -234,6 +240,27 @@ def test_stopping_lets_a_message_end(path: Path | None) -> None:
             MilterClient(server.address)
         for other in (idle, silent):
             other.close()
+
+
+def test_who_has_just_connected_may_still_speak(path: Path | None) -> None:
+    """A machine may be busy between an MTA's connect() and its first write: that mail is not to be put off."""
+    with Server(ScriptedHandler(), path, idle_grace=PATIENCE) as server:
+        other = MilterClient(server.address)
+        with MilterClient(server.address, negotiate=False) as late:
+            wait_until(lambda: server.worker.connections == 2)
+            stopping = server.begin_stop(PATIENCE, asyncio.Event())
+            wait_until(lambda: not server.worker._sockets)
+            other.quit()
+            assert other.at_end()
+            wait_until(lambda: server.worker.connections < 2)
+            asyncio.run_coroutine_threadsafe(turns(20), server.loop).result(
+                PATIENCE
+            )  # all are looked at again
+            late.negotiate()
+            assert late.send(mail("accept")).disposition == "accept"
+            late.quit()
+        other.close()
+        stopping.result(PATIENCE)
 
 
 def test_where_others_serve_already_a_session_may_go_on(path: Path | None) -> None:

@@ -90,26 +90,40 @@ class CleanRoot:
 @contextmanager
 def booted(packages: Sequence[str]) -> Iterator[CleanRoot]:
     """A clean system in which apt can install *packages*. Nothing of it is left afterwards."""
-    archive = _archive(packages)
-    with tempfile.TemporaryDirectory(prefix="gatepost-root-") as name:
-        directory = Path(name)
+    with unpacked("packages", packages) as directory, boot(directory) as root:
+        yield root
+
+
+@contextmanager
+def unpacked(name: str, packages: Sequence[str]) -> Iterator[Path]:
+    """The directory of such a system that does not run; *name* is its user's, who has one archive."""
+    archive = _archive(name, packages)
+    with tempfile.TemporaryDirectory(prefix="gatepost-root-") as place:
+        directory = Path(place)
         run("tar", "-xf", archive, "-C", directory)
         directory.chmod(0o755)  # it is / to everyone inside
-        nspawn = ["systemd-nspawn", "--quiet", "--boot", f"--directory={directory}", "--private-network"]
-        apart = ["--register=no", "--keep-unit", "--link-journal=no", "--resolv-conf=off", "--timezone=off"]
-        machine = f"--machine=gatepost-{os.getpid()}"
-        with subprocess.Popen(
-            [*nspawn, *apart, machine, "--console=pipe"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as container:
-            try:
-                root = CleanRoot(directory, _init_of(container))
-                root.settled("systemctl is-active multi-user.target", 60)
-                yield root
-            finally:
-                _end(container)
+        yield directory
+
+
+@contextmanager
+def boot(directory: Path, *, copy: bool = False) -> Iterator[CleanRoot]:
+    """The system in *directory*, running. With *copy* what it writes is kept in memory, and is gone afterwards."""
+    nspawn = ["systemd-nspawn", "--quiet", "--boot", f"--directory={directory}", "--private-network"]
+    apart = ["--register=no", "--keep-unit", "--link-journal=no", "--resolv-conf=off", "--timezone=off"]
+    machine = [f"--machine=gatepost-{os.getpid()}", "--console=pipe"]
+    with subprocess.Popen(
+        [*nspawn, *apart, *machine, *(["--volatile=overlay"] if copy else [])],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as container:
+        try:
+            init = _init_of(container)
+            root = CleanRoot(Path(f"/proc/{init}/root") if copy else directory, init)
+            root.settled("systemctl is-active multi-user.target", 60)
+            yield root
+        finally:
+            _end(container)
 
 
 def _init_of(container: subprocess.Popen[bytes]) -> int:
@@ -135,15 +149,15 @@ def _end(container: subprocess.Popen[bytes]) -> None:
         container.kill()
 
 
-def _archive(packages: Sequence[str]) -> Path:
+def _archive(name: str, packages: Sequence[str]) -> Path:
     """The system before its first boot, made when it is not there yet."""
     key = hashlib.sha256(" ".join([SUITE, *ESSENTIAL, *packages]).encode()).hexdigest()[:12]
-    archive = WORK / f"{SUITE}-{key}.tar"
+    archive = WORK / f"{SUITE}-{name}-{key}.tar"
     if archive.exists():
         return archive
     WORK.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="gatepost-root-") as name:
-        root = Path(name)
+    with tempfile.TemporaryDirectory(prefix="gatepost-root-") as place:
+        root = Path(place)
         run("debootstrap", "--variant=minbase", f"--include={','.join(ESSENTIAL)}", SUITE, root, _mirror())
         fetch = ["apt-get", "-qq", "-y", "--no-install-recommends", "--download-only", "install", *packages]
         # Without APT::Keep…, a later "apt-get install" of the first would throw the others away.
@@ -158,7 +172,7 @@ def _archive(packages: Sequence[str]) -> Path:
         unfinished = archive.with_suffix(".new")
         run("tar", "-cf", unfinished, "-C", root, ".")
         unfinished.rename(archive)
-    for old in WORK.glob(f"{SUITE}-*.tar"):
+    for old in WORK.glob(f"{SUITE}-{name}-*.tar"):
         if old != archive:
             old.unlink()
     return archive

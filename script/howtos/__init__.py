@@ -1,0 +1,1 @@
+"""The pages followed as a new user follows them: in a clean Debian that is booted, command by command."""

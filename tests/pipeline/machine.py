@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -128,7 +130,10 @@ def rewrite(
 
 
 def run(command: Sequence[str]) -> int:
-    """Run *command* as the machine's only job, bury what else ends meanwhile, and return its exit status."""
+    """Run *command* as the machine's only job, bury what else ends meanwhile, and return its exit status.
+
+    A job that a signal has ended says nothing itself: that is told here, and its status is as a shell's.
+    """
     job = subprocess.Popen(command)
     while True:
         try:
@@ -137,4 +142,8 @@ def run(command: Sequence[str]) -> int:
             continue  # the terminal has told the job as well
         if pid == job.pid:
             job.returncode = os.waitstatus_to_exitcode(status)
-            return job.returncode
+            if job.returncode >= 0:
+                return job.returncode
+            number = -job.returncode
+            sys.stderr.write(f"{' '.join(command)}: ended by {signal.Signals(number).name}\n")
+            return 128 + number

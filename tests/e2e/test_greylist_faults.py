@@ -109,7 +109,7 @@ def test_the_file_is_broken_at_the_start(tmp_path: Path) -> None:
 
 def test_the_file_is_deleted(tmp_path: Path) -> None:
     store = tmp_path / "greylist.sqlite"
-    with Host(tmp_path, {**NEVER_BY_NETWORK, "delay": 60}) as host:
+    with Host(tmp_path, {**NEVER_BY_NETWORK, "delay": 600}) as host:
         host.put_off("a@newcomer.example", "bert@example.nl")
         for file in tmp_path.glob(f"{store.name}*"):
             file.unlink()
@@ -145,7 +145,7 @@ def test_workers_are_killed(tmp_path: Path) -> None:
 
 def test_everything_is_killed(tmp_path: Path) -> None:
     """The daemon with all its workers dies and is started again: Postfix puts mail off meanwhile, and no more."""
-    with Host(tmp_path, {**NEVER_BY_NETWORK, "delay": 60}) as host:
+    with Host(tmp_path, {**NEVER_BY_NETWORK, "delay": 600}) as host:
         first = host.put_off("a@newcomer.example", "bert@example.nl")
         for each in [*workers(host), psutil.Process(host.daemon.process.pid)]:
             each.kill()

@@ -145,7 +145,7 @@ def test_a_large_attachment(server: Server) -> None:
 def test_spam_is_kept_aside_by_the_filter(server: Server) -> None:
     letter = mail(FRIEND, BERT, body=GTUBE)
     assert send(OUTSIDE, signed(server, letter), FRIEND, [BERT]).code == 250
-    wait_for(lambda: letter.message_id in _blocked(), "a line of Amavis' log", 30)
+    wait_for(lambda: letter.message_id in _blocked(), "a line of Amavis' log")
     assert list(amavis.QUARANTINE.rglob("spam-*"))
     server.wait_until_idle()
     with Mailbox(BERT) as mailbox:

@@ -34,7 +34,7 @@ class Prometheus(Process):
             ],
             directory / "prometheus.log",
             ready=lambda: "Server is ready to receive web requests" in self.output(),
-            timeout=30,
+            timeout=60,
         )
 
     def names(self, expression: str, at_least: int = 0) -> list[str]:

@@ -8,6 +8,10 @@ the dots of an address, and empty list elements are not. Groups (RFC 6854),
 address literals (they have no domain), NUL and other controls, octets that are
 not UTF-8, and encoded words in a local part are refused too.
 
+Careless programs leave out the quotes of a display name (``Doe, J <j@example.org>``,
+``j@example.org <j@example.org>``). Where readers may differ about the name, but
+not about the domain, :func:`authors` takes it: the policy is the domain's.
+
 Time is linear in the length of the field.
 """
 
@@ -45,6 +49,10 @@ _DOT_ATOM = re.compile(rf"[{_UTF8_ATEXT}]++(?:\.[{_UTF8_ATEXT}]++)*")
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 # ASCII that may not stand unquoted in a local part.
 _SPECIALS = re.compile(rf"[\x00-\x7f](?<![{ATEXT}.])")
+
+# A display name without its quotes, and the one angle-addr behind it. What is in quotes or comments is as usual.
+_UNQUOTED_NAME = re.compile(rf"(?:[^\"()<>:;\\]|{QUOTED}|{COMMENT})*+(?=<[^<>]*+>[^<>]*+\Z)", re.DOTALL)
+_NAMED_DOMAIN = re.compile(rf"@{WSP}*+([^\s\"()<>@,]*+)")
 
 # What nearly all mail has: a plain display name, or none, and a plain address in angle brackets.
 # A subset of what _mailbox reads.
@@ -97,25 +105,46 @@ def authors(values: Sequence[bytes]) -> list[Mailbox]:
     """Give the authors of a message whose From fields have these *values*: at least one, all of one domain.
 
     There must be exactly one field. Its domain is the Author Domain (RFC 9989
-    §5.3.1). Raises :class:`NoAuthor`, :class:`SeveralFields`,
+    §5.3.1). A display name may lack its quotes as long as every domain that it
+    names is the address's own. Raises :class:`NoAuthor`, :class:`SeveralFields`,
     :class:`SeveralDomains` or :class:`BadSyntax`.
     """
     if not values:
         raise NoAuthor("no From field")
     if len(values) > 1:
         raise SeveralFields(f"{len(values)} From fields")
-    mailboxes = parse_mailboxes(values[0])
+    try:
+        mailboxes = parse_mailboxes(values[0])
+    except BadSyntax:
+        mailbox = _carelessly_named(values[0])
+        if mailbox is None:
+            raise
+        return [mailbox]
     if any(mailbox.domain != mailboxes[0].domain for mailbox in mailboxes):
         raise SeveralDomains(mailboxes)
     return mailboxes
 
 
-def _text(value: bytes) -> str:
+def _carelessly_named(value: bytes) -> Mailbox | None:
+    """Read an address in angle brackets behind a display name that lacks its quotes, or is in an unknown charset."""
+    try:
+        text = _text(value, errors="replace")
+        name = _UNQUOTED_NAME.match(text)
+        if name is None or "\ufffd" in text[name.end() :]:
+            return None
+        mailbox, end = _angle_address(text, name.end() + 1, _squeezed(name[0]))
+        named = all(said and _domain(said) == mailbox.domain for said in _NAMED_DOMAIN.findall(name[0]))
+    except BadSyntax:
+        return None
+    return mailbox if named and end == len(text) else None
+
+
+def _text(value: bytes, errors: str = "strict") -> str:
     """Unfold and decode."""
     if len(value) > MAX_LENGTH:
         raise BadSyntax(f"longer than {MAX_LENGTH} octets")
     try:
-        text = value.decode()
+        text = value.decode(errors=errors)
     except UnicodeDecodeError:
         raise BadSyntax("octets that are not UTF-8") from None
     if "\n" in text:

@@ -242,6 +242,54 @@ def test_authors() -> None:
     assert authors([b" a@b.nl, Foo <c@B.NL>"]) == [Mailbox("a", "b.nl"), Mailbox("c", "b.nl", "Foo")]
 
 
+@pytest.mark.parametrize(
+    ("value", "local_part", "display"),
+    [
+        (b"a@b.nl <a@b.nl>", "a", "a@b.nl"),
+        (b"x@B.nl <a@b.nl>", "a", "x@B.nl"),
+        (b"Foo, Inc. <a@b.nl>", "a", "Foo, Inc."),
+        (b"[SPAM] Foo <a@b.nl> (c)", "a", "[SPAM] Foo"),
+        (b'"Foo" (x), Bar\n <"a b"@b.nl>', "a b", '"Foo" (x), Bar'),
+        (b". <a@b.nl>", "a", "."),
+        (b"J\xfcrgen <a@b.nl>", "a", "J\ufffdrgen"),
+    ],
+)
+def test_a_name_without_quotes_leaves_the_domain_in_no_doubt(
+    value: bytes, local_part: str, display: str
+) -> None:
+    assert authors([value]) == [Mailbox(local_part, "b.nl", display)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"a@b.nl <c@d.nl>",
+        b"a@d.nl, Foo <c@b.nl",
+        b"c@d.nl, [x] <a@b.nl>",
+        b'"c@d.nl" [x] <a@b.nl>',
+        b"Foo @ Bar <a@b.nl>",
+        b"a@b.nl@ <a@b.nl>",
+        b"a@b.nl@d.nl <a@b.nl>",
+        b"a@b.nl. <a@b.nl>",
+        b"<a@b.nl> <a@b.nl>",
+        b"[x] <a@b.nl> y",
+        b"[x] <a@b.nl>, c@d.nl",
+        b"x: [y] <a@b.nl>;",
+        b"[x] <@r.nl:a@b.nl>",
+        b'" [x] <a@b.nl>',
+        b"( [x] <a@b.nl>",
+        b"\\ [x] <a@b.nl>",
+        b"[x] <a@b\xfc.nl>",
+        b"[x] <\xfc@b.nl>",
+        b"\x1b [x] <a@b.nl>",
+        b"[x] <=?utf-8?q?c=40d.nl?=@b.nl>",
+    ],
+)
+def test_a_name_without_quotes_that_could_be_another_address(value: bytes) -> None:
+    with pytest.raises(BadSyntax):
+        authors([value])
+
+
 def test_several_domains_are_told() -> None:
     with pytest.raises(SeveralDomains) as caught:
         authors([b"a@b.nl, c@b.nl, a@d.nl"])
@@ -347,9 +395,12 @@ def test_agrees_with_the_standard_library_on_plain_mail(local_part: str, domain:
     ],
 )
 def test_takes_linear_time(piece: bytes) -> None:
+    behind = b"<a@b.nl> <"
     value = piece * (MAX_LENGTH // len(piece))
     start = time.process_time()
     with pytest.raises(BadSyntax):
         parse_mailboxes(value)
+    with pytest.raises(AddressError):
+        authors([value[: -len(behind)] + behind])
     # A quadratic reader takes seconds; this one takes milliseconds.
     assert time.process_time() - start < 0.5

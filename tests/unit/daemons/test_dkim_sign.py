@@ -104,8 +104,9 @@ def test_unsigned_and_why(log: LogFile, keys: Path, raw: bytes, reason: str) -> 
     assert reason in log.lines[-1]["reason"]
 
 
-def test_authors_of_one_domain_are_signed_for(log: LogFile, keys: Path) -> None:
-    raw = MESSAGE.replace(b"<anna@example.nl>", b"<anna@example.nl>, <bert@example.nl>")
+@pytest.mark.parametrize("author", [b"<anna@example.nl>, <bert@example.nl>", b", B [x] <anna@example.nl>"])
+def test_authors_of_one_domain_are_signed_for(log: LogFile, keys: Path, author: bytes) -> None:
+    raw = MESSAGE.replace(b"<anna@example.nl>", author)
     (found,) = signatures(handler(log, keys), raw)
     assert found[b"d"] == b"example.nl"
 

@@ -68,6 +68,8 @@ def test_no_one_author(log: LogFile, name: str) -> None:
         b"From:\n anna@example.nl",
         b"From : anna@example.nl",
         b"From: anna@example.nl, Bert <bert@EXAMPLE.nl>",
+        b"From: anna@example.nl <anna@example.nl>",
+        b"From: Berg, Anna [x] <anna@example.nl>",
     ],
 )
 def test_one_author_however_written(log: LogFile, field_: bytes) -> None:

@@ -34,32 +34,32 @@ _UNPRINTABLE = re.compile(r"[^ -~]")
 _TO_ESCAPE_IN_COMMENT = re.compile(r'[()\\"]')
 
 
-def format_value(authserv_id: str, results: Sequence[Result], *, eai: bool = False, fold: bool = True) -> str:
+def format_value(authserv_id: str, results: Sequence[Result], *, fold: bool = True) -> str:
     r"""Give the field's value, without the space that follows the colon.
 
     No results give ``none``. Folds are "\n\t": in front of each result, and
     where a line would exceed 78 characters; without *fold* all is one line.
-    With *eai* (the message is an SMTPUTF8 one, RFC 8616 §5) values may hold
-    printable UTF-8; otherwise a property with such a value is left out.
+    All is ASCII, which any message may hold: an *authserv_id* in Unicode is
+    written as its A-label (RFC 8616 §5), a property with other octets is left out.
 
     Raises ValueError for an *authserv_id*, method or result that cannot be
     written: those are our own words, never a stranger's.
     """
-    identifier = _identifier(authserv_id, eai)
+    identifier = _identifier(authserv_id)
     if not results:
         return f"{identifier}; none"
     parts = [identifier]
     for result in results:
-        words = _words(result, eai)
+        words = _words(result)
         line = " ".join(words)
         parts.append(_folded(words) if fold and len(line) > _LINE - 2 else line)
     return (";\n\t" if fold else "; ").join(parts)
 
 
 @lru_cache(maxsize=64)
-def _identifier(authserv_id: str, eai: bool) -> str:
+def _identifier(authserv_id: str) -> str:
     """Give the authserv-id as it is written: a token, or else a quoted string."""
-    if not authserv_id.isascii() and not eai:
+    if not authserv_id.isascii():
         try:
             authserv_id = to_ascii(authserv_id)
         except InvalidNameError as error:
@@ -67,7 +67,7 @@ def _identifier(authserv_id: str, eai: bool) -> str:
     if _TOKEN.fullmatch(authserv_id):
         written: str | None = authserv_id
     elif authserv_id and len(authserv_id.split()) == 1:
-        written = _quoted(authserv_id, eai)
+        written = _quoted(authserv_id)
     else:
         written = None
     if written is None or len(written.encode()) > _LONGEST_ID:
@@ -90,7 +90,7 @@ def _property_name(ptype: str, name: str) -> str:
     return f"{ptype}.{name}="
 
 
-def _words(result: Result, eai: bool) -> list[str]:
+def _words(result: Result) -> list[str]:
     """Give one resinfo as words, between which there may be a space or a fold."""
     words = [_methodspec(result.method, result.result)]
     if result.comment:
@@ -98,30 +98,25 @@ def _words(result: Result, eai: bool) -> list[str]:
     if result.reason:
         words.append(f"reason={_in_quotes(_text(result.reason))}")
     for prop in result.properties:
-        value = _value(prop.value, eai)
+        value = _value(prop.value)
         name = _property_name(prop.ptype, prop.name)
         if value is not None and name and len(name) + len(value) <= MAX_WORD:
             words.append(name + value)
     return words
 
 
-def _value(value: str, eai: bool) -> str | None:
+def _value(value: str) -> str | None:
     """Give a property's value as it is written; None if it cannot be."""
     if value.isalnum() and value.isascii() and len(value) <= MAX_WORD:
         return value
     if len(value) > MAX_WORD or "=?" in value or value[:1] == "?":
         # A reader that decodes the field first (RFC 2047) would find whatever an encoded word holds.
         return None
-    return value if _BARE.fullmatch(value) else _quoted(value, eai)
+    return value if _BARE.fullmatch(value) else _quoted(value)
 
 
-def _quoted(value: str, eai: bool) -> str | None:
-    if _PRINTABLE.fullmatch(value):
-        return _in_quotes(value)
-    if not eai or not value.isprintable():
-        return None
-    written = _in_quotes(value)
-    return written if len(written.encode()) <= MAX_WORD else None
+def _quoted(value: str) -> str | None:
+    return _in_quotes(value) if _PRINTABLE.fullmatch(value) else None
 
 
 def _in_quotes(text: str) -> str:

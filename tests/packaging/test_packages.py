@@ -226,7 +226,7 @@ def test_the_virtual_environment_is_made_as_documented() -> None:
 
 
 def test_the_package_script_has_no_mistake_in_it() -> None:
-    for name in ("package", "test-package"):
+    for name in ("package", "test-package", "test-howto"):
         bash = shutil.which("bash")
         assert bash is not None
         assert subprocess.run([bash, "-n", str(ROOT / "script" / name)], check=False).returncode == 0

@@ -325,3 +325,7 @@ class Service:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)  # a session of its own, so these are all ours
             self.ended()
+
+
+Make = Callable[..., Service]
+"""Makes a service with the options given, which ends with the test."""

@@ -112,3 +112,13 @@ class Service:
 
 async def _awaited(action: Awaitable[str]) -> str:
     return await action
+
+
+def sender(name: str) -> dict[str, str]:
+    """The attributes of a request with a sender in the zone."""
+    return {"sender": f"bob@{name}.example"}
+
+
+def helo(name: str) -> dict[str, str]:
+    """The attributes of a request with a HELO in the zone."""
+    return {"helo_name": f"{name}.example"}

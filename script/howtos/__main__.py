@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from script.howtos.host import Host
 from script.howtos.mailing import Account, Mailing
 from script.howtos.page import steps
 from script.howtos.trips import TRIPS, Trip
-from script.packages.tree import DIST, ROOT, PackagingError
-from script.packages.trial.checking import expect, tell
+from script.packages.tree import DIST, ROOT
+from script.packages.trial.checking import expect, status_of, tell
 from script.packages.trial.clean_root import CleanRoot, boot, unpacked
 from script.packages.trial.package import place
 from tests.harness.keys import KeyPair, rsa_key
@@ -32,31 +31,27 @@ def main() -> int:
         "names", nargs="*", metavar="NAME", help=f"tutorial, {', '.join(TRIPS)}; all, if none is given"
     )
     wanted = parser.parse_args().names or ["tutorial", *TRIPS]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave as by Ctrl-C: nothing stays behind
-    friend = rsa_key("example.org")
     ways: dict[str, Callable[[Host, Mailing], Account]] = {"tutorial": _tutorial}
     ways |= {name: partial(_migrate, trip) for name, trip in TRIPS.items()}
     if unknown := set(wanted) - set(ways):
         parser.error(f"there is no {', '.join(sorted(unknown))}")
-    try:
-        with unpacked("howtos", [*world.PACKAGES, *_PEERS]) as directory:
-            _prepare(directory, friend)
-            for name in wanted:
-                with boot(directory, copy=True) as root:
-                    began, host = time.monotonic(), Host(root)
-                    account = ways[name](host, Mailing(root, friend))
-                    spent = time.monotonic() - began
-                tell(
-                    f"{name}: {host.commands} commands, {spent:.0f} s; of {len(account.replies)} mails meanwhile "
-                    f"{len(account.put_off)} put off, none lost"
-                )
-    except PackagingError as error:
-        print(f"script/test-howto: FAILED: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return status_of("script/test-howto", lambda: _follow({name: ways[name] for name in wanted}))
+
+
+def _follow(ways: Mapping[str, Callable[[Host, Mailing], Account]]) -> None:
+    friend = rsa_key("example.org")
+    with unpacked("howtos", [*world.PACKAGES, *_PEERS]) as directory:
+        _prepare(directory, friend)
+        for name, way in ways.items():
+            with boot(directory, copy=True) as root:
+                began, host = time.monotonic(), Host(root)
+                account = way(host, Mailing(root, friend))
+                spent = time.monotonic() - began
+            tell(
+                f"{name}: {host.commands} commands, {spent:.0f} s; of {len(account.replies)} mails meanwhile "
+                f"{len(account.put_off)} put off, none lost"
+            )
     tell("all is as the pages say")
-    return 0
 
 
 def _prepare(directory: Path, friend: KeyPair) -> None:

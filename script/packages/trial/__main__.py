@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import sys
 import tempfile
 from pathlib import Path
 
 from script.packages.debian_package import make_deb
-from script.packages.tree import WORK, PackagingError
+from script.packages.tree import WORK
 from script.packages.trial import mail, package, quick_start
-from script.packages.trial.checking import expect, tell
+from script.packages.trial.checking import expect, status_of, tell
 from script.packages.trial.clean_root import CleanRoot, booted
 from script.packages.trial.shells import try_completions
 from script.packages.trial.wheel import try_wheel
@@ -22,26 +21,22 @@ _AROUND = ("man-db", "bash-completion", "zsh", "fish", "procps")
 
 def main() -> int:
     """Try everything; exit status 0 when all was as it should be."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave as by Ctrl-C: nothing stays behind
-    try:
-        with tempfile.TemporaryDirectory(prefix="gatepost-") as name:
-            first = make_deb(into=Path(name))
-            tell(f"made {first.name}")
-            if shutil.which("lintian"):
-                told = package.complaints(first)
-                expect(not told, "lintian has nothing to say", told)
-                tell("lintian has nothing to say")
-            second = package.next_revision(first, Path(name))
-            with booted(["python3", "python3-venv", "postfix", *_AROUND]) as root:
-                tell("a clean Debian is up")
-                _try(root, first, second)
-    except PackagingError as error:
-        print(f"script/test-package: FAILED: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return status_of("script/test-package", _try_all)
+
+
+def _try_all() -> None:
+    with tempfile.TemporaryDirectory(prefix="gatepost-") as name:
+        first = make_deb(into=Path(name))
+        tell(f"made {first.name}")
+        if shutil.which("lintian"):
+            told = package.complaints(first)
+            expect(not told, "lintian has nothing to say", told)
+            tell("lintian has nothing to say")
+        second = package.next_revision(first, Path(name))
+        with booted(["python3", "python3-venv", "postfix", *_AROUND]) as root:
+            tell("a clean Debian is up")
+            _try(root, first, second)
     tell("all is as it should be")
-    return 0
 
 
 def _try(root: CleanRoot, first: Path, second: Path) -> None:

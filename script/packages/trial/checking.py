@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import time
+from collections.abc import Callable
 
 from script.packages.tree import PackagingError
 
@@ -22,3 +25,16 @@ def expect(holds: object, what: str, seen: object = "") -> None:
     """Raises TrialError where *what* does not hold; *seen* is what is there instead."""
     if not holds:
         raise TrialError(f"it does not hold that {what}: {seen}")
+
+
+def status_of(script: str, trial: Callable[[], None]) -> int:
+    """The exit status of *script*, which makes the *trial*: 1 where something did not hold, 130 where it was ended."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave as by Ctrl-C: nothing stays behind
+    try:
+        trial()
+    except PackagingError as error:
+        print(f"{script}: FAILED: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
